@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What agentd asks of the spawner: a room and the program to run in it. Values only; protocol.h puts them on the wire,
+// and the spawner holds every field against root's policy before it acts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/units.h"
+
+namespace agentos::sandbox {
+
+struct RoomMount {
+  std::string source;  // absolute host path
+  std::string target;  // absolute path in the room
+  bool writable = false;
+  // The host owner that shows as the agent's own uid and gid inside (an idmapped mount); false: owners show unmapped
+  // (nobody), which serves for world-readable trees such as a runtime side.
+  bool idmapped = true;
+  // Left out silently when the source is not there.
+  bool optional = false;
+  bool operator==(const RoomMount&) const = default;
+};
+
+// Absent: no limit asked for.
+struct Limits {
+  std::optional<MilliCpu> cpu;
+  std::optional<Bytes> memory, swap;
+  std::optional<std::int64_t> pids, cpuWeight, ioWeight;
+  std::optional<Bytes> scratchQuota;
+  bool operator==(const Limits&) const = default;
+};
+
+struct RoomPlan {
+  InstanceId id;
+  std::vector<std::string> command;  // argv; argv[0] an absolute path in the room
+  std::vector<std::pair<std::string, std::string>> env;
+  std::string workDir = "/home/agent";
+  std::string hostName;
+  std::vector<RoomMount> mounts;  // scratch (/home/agent), /company…, /runtime, /context, /workspace…
+  std::vector<std::uint16_t> listenPorts;  // bound on 127.0.0.1 inside, descriptors passed up in this order: 4242, 4243
+  Limits limits;
+  Bytes logRotateAt{16 << 20};
+  std::int64_t logKeep = 4;  // rotated files kept beside the live one
+  bool nestedUserns = false;
+  std::string launchRecord;  // one line of JSON, agentd's: first line of launch.jsonl, durable before exec
+  bool operator==(const RoomPlan&) const = default;
+};
+
+// Which limits the kernel holds, as the spawner read them back, and what stands in for those it does not.
+struct Enforcement {
+  std::vector<std::string> enforced;     // "memory.max=4294967296"
+  std::vector<std::string> substituted;  // "pids by RLIMIT_NPROC=512"
+  std::vector<std::string> missing;      // "memory (no memory controller in cgroup v2)"
+  bool operator==(const Enforcement&) const = default;
+};
+
+// Who a process is across a restart of agentd: pid alone may be reused, pid and start time are not.
+struct ProcessIdentity {
+  std::int32_t pid = 0;             // of agent-init, in the host's pid namespace
+  std::uint64_t startTicks = 0;     // field 22 of /proc/pid/stat
+  std::string bootId;
+  std::uint64_t cgroupInode = 0;    // of <keeper>/<instance>
+  std::uint32_t slot = 0;           // uid range: policy.uidFirst + slot * 65536
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+// Second line of launch.jsonl, the spawner's.
+// exit.json, agent-init's: how the payload ended.
+struct ExitRecord {
+  std::optional<int> code;    // exit status, or
+  std::optional<int> signal;  // the signal that ended it
+  bool coreDumped = false;
+  bool execFailed = false;    // the program could not be started; `detail` says why
+  std::string detail;
+  std::int64_t startedNs = 0, endedNs = 0;  // CLOCK_REALTIME
+  std::int64_t ranNs = 0;                   // CLOCK_BOOTTIME difference
+  std::uint64_t cpuUsec = 0, memoryPeak = 0, oomKills = 0;  // what the pay group said, 0 where it cannot
+  bool operator==(const ExitRecord&) const = default;
+};
+
+}  // namespace agentos::sandbox

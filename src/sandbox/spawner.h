@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon's view of the spawner. Two implementations: SpawnerClient (spawner_client.h), which talks to the real one,
+// and a fake in the tests.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/room.h"
+
+namespace agentos::sandbox {
+
+struct SpawnedRoom {
+  ProcessIdentity identity;
+  Fd pidfd;                    // of agent-init; readable when it has ended
+  Fd control;                  // connected to agent-init (init_protocol.h)
+  std::vector<Fd> listeners;   // in the order of RoomPlan::listenPorts
+  Enforcement enforcement;
+};
+
+// A room that was found alive under the keeper.
+struct LiveRoom {
+  InstanceId id;
+  std::int32_t initPid = 0;  // 0: no process left in sup/
+  bool frozen = false;
+  std::int64_t processes = 0;
+};
+
+// What this machine can enforce; said at start, in `system info` and used by admission.
+struct PlatformReport {
+  std::string cgroupMode;                  // "unified", "hybrid", "legacy"
+  std::string cgroupRoot;                  // where the keeper's tree is
+  std::vector<std::string> controllers;    // enabled for instances
+  int landlockAbi = 0;
+  bool idmappedMounts = false;
+  std::string kernel;
+  std::vector<std::string> warnings;       // one sentence each
+};
+
+class Spawner {
+ public:
+  virtual ~Spawner() = default;
+  virtual boost::asio::awaitable<Result<PlatformReport>> platform() = 0;
+  // The launch record is durable and agent-init is about to exec the payload when this returns.
+  virtual boost::asio::awaitable<Result<SpawnedRoom>> spawn(const RoomPlan& plan) = 0;
+  // The room's live process again, after agentd restarted: pidfd, control and listeners. kNotFound when it is gone or the
+  // identity does not match.
+  virtual boost::asio::awaitable<Result<SpawnedRoom>> adopt(const InstanceId& id, const ProcessIdentity& identity) = 0;
+  virtual boost::asio::awaitable<Result<std::vector<LiveRoom>>> list() = 0;
+  // Freezes or thaws pay/, and returns when the kernel says that every process of it is frozen (or thawed); kTimedOut after 2 s.
+  virtual boost::asio::awaitable<Result<void>> freeze(const InstanceId& id) = 0;
+  virtual boost::asio::awaitable<Result<void>> thaw(const InstanceId& id) = 0;
+  // SIGKILL to every process of pay/, frozen or not.
+  virtual boost::asio::awaitable<Result<void>> kill(const InstanceId& id) = 0;
+  // Ends whatever is left of the instance, agent-init too, and removes its groups.
+  virtual boost::asio::awaitable<Result<void>> sweep(const InstanceId& id) = 0;
+  // pids of pay/, in the host's pid namespace.
+  virtual boost::asio::awaitable<Result<std::vector<std::int32_t>>> processes(const InstanceId& id) = 0;
+};
+
+}  // namespace agentos::sandbox
