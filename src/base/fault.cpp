@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/fault.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <string_view>
+
+namespace agentos {
+namespace {
+
+struct Armed {
+  std::string_view name;
+  long passagesLeft = 1;
+};
+
+Armed readArmed() {
+  const char* text = std::getenv("AGENTOS_FAULT");
+  if (text == nullptr) return {};
+  std::string_view spec = text;
+  auto colon = spec.find(':');
+  if (colon == std::string_view::npos) return {spec, 1};
+  return {spec.substr(0, colon), std::atol(spec.data() + colon + 1)};
+}
+
+}  // namespace
+
+void faultPoint(const char* name) {
+  static Armed armed = readArmed();
+  if (armed.name.empty() || armed.name != name) [[likely]]
+    return;
+  if (--armed.passagesLeft <= 0) std::raise(SIGKILL);
+}
+
+}  // namespace agentos
