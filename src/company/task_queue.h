@@ -39,6 +39,7 @@ struct NextTask {
   std::optional<TaskId> task;
   Idleness why = Idleness::kIdle;
   std::string detail;  // "task-… waits for task-… (failed)"
+  std::optional<Timestamp> retryAt;  // no task now, and one of its own is free at this not_before: the earliest
 };
 
 // What the queue did or saw; the daemon puts each into the audit log. kind: "task.created", "task.claimed",

@@ -33,7 +33,7 @@ struct SpawnRequest {
   std::string source;                       // where the contract came from, for status
   std::optional<AgentName> name;            // another name than the contract's
   std::optional<contract::LatencyClass> latency;
-  std::optional<company::Claim> claim;      // a cycle's task
+  std::optional<TaskId> task;               // a cycle's task: claimed by the new instance before its room is built
   std::string contextText;                  // becomes /context/prompt.md
   std::string actor = "agentd", trace;
   MicroUsd budgetForRun;                    // for status
