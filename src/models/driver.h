@@ -24,6 +24,7 @@ struct Usage {
 
 struct ChatRequest {
   std::string model;  // the name that the driver's endpoint knows
+  std::string agent, instance;  // who asks: for scripts and for fairness, never sent to an endpoint
   Json body;          // as the agent sent it; `model`, `stream` and `stream_options` are the driver's to set
   bool stream = false;
   Nanoseconds timeout = std::chrono::minutes(10);
