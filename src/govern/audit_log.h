@@ -44,8 +44,10 @@ struct AuditHead {
 
 class AuditLog {
  public:
-  // Opens or makes the directory, finds the head, cuts an incomplete last line (a crash in mid-write: noted as the next event).
-  static Result<std::unique_ptr<AuditLog>> open(const std::string& directory, const Clock& clock);
+  // Opens or makes the directory, finds the head, cuts an incomplete last line (a crash in mid-write: noted as the next
+  // event). A file that reached rotateAt bytes is followed by the next one; the chain goes on over all of them.
+  static Result<std::unique_ptr<AuditLog>> open(const std::string& directory, const Clock& clock,
+                                                std::uint64_t rotateAt = 64 << 20);
   virtual ~AuditLog() = default;
   // Written and fdatasync'ed when this returns. After a failed write the log refuses every further event (kDiskFull…)
   // until reopen() has found the head again.
@@ -62,6 +64,7 @@ struct AuditFilter {
   std::string agent, instance, task, trace;
   std::optional<Timestamp> since, until;
   std::uint64_t afterSequence = 0;
+  std::uint64_t upToSequence = 0;  // inclusive; 0: no bound. With afterSequence: one page, forwards
   std::size_t limit = 1000;  // the newest of those that match
 };
 Result<std::vector<AuditEntry>> queryAudit(const std::string& directory, const AuditFilter& filter);
@@ -73,7 +76,8 @@ struct AuditVerdict {
   std::string where;  // file:line of the first fault
   std::string what;   // "line 812 was changed", "17 events are missing between …", "truncated: the anchor knows event 900"
 };
-// Walks the whole chain; `anchors` are heads that were seen outside the file (anchor.h).
+// Walks the whole chain; `anchors` are heads that were seen outside the file (anchor.h). A log that is being written
+// meanwhile is fine, when the anchors were read before.
 Result<AuditVerdict> verifyAudit(const std::string& directory, const std::vector<AuditHead>& anchors);
 
 }  // namespace agentos::govern
