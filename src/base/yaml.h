@@ -32,7 +32,7 @@ struct YamlNode {
 
   const YamlNode* find(std::string_view key) const;  // null when absent or not a map
   std::optional<bool> asBool() const;                // plain true or false (and nothing else)
-  std::optional<std::int64_t> asInt() const;         // plain decimal digits with an optional minus
+  std::optional<std::int64_t> asInt() const;         // plain decimal digits with an optional minus; no leading zero
 };
 struct YamlNode::Entry {
   std::string key;
