@@ -6,6 +6,8 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "govern/audit_log.h"
 
@@ -32,7 +34,8 @@ class Events {
   void tell(const govern::AuditEntry& entry);
   govern::AuditLog& log_;
   std::string auditDirectory_;
-  std::shared_ptr<std::list<Listener>> listeners_ = std::make_shared<std::list<Listener>>();
+  using Listeners = std::list<std::shared_ptr<Listener>>;
+  std::shared_ptr<Listeners> listeners_ = std::make_shared<Listeners>();
 };
 
 }  // namespace agentos::agentd

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent finds at 127.0.0.1:4242 in its room: models (/v1/…) and itself (/self/…). A caller is known by the
+// listener its call came in on, never by what it says. 4243 is the egress proxy's place, which refuses everything here.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "agentd/events.h"
+#include "agentd/supervisor/supervisor.h"
+#include "base/clock.h"
+#include "company/layout.h"
+#include "company/task_queue.h"
+#include "models/ledger.h"
+#include "models/meter.h"
+#include "models/registry.h"
+
+namespace agentos::agentd {
+
+// All outlive the gateway. The meter's Settled callback (the composition root's) tells the supervisor of each settled
+// call (Supervisor::countCall) and the audit log: it is also called for calls that were cut.
+struct GatewayServices {
+  boost::asio::io_context& io;
+  const Clock& clock;
+  Supervisor& supervisor;
+  models::Meter& meter;
+  const models::ModelRegistry& models;
+  models::Ledger& ledger;
+  Events& events;
+  company::Company* company = nullptr;
+  company::TaskQueue* queue = nullptr;
+};
+
+// The caps that bind a run: the contract's budget and the company's.
+models::Caps capsOf(const contract::Contract& contract, const company::Company* company);
+
+class Gateway final : public RoomServer {
+ public:
+  explicit Gateway(GatewayServices services);
+  ~Gateway() override;
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  // listeners: 4242, then 4243; a room that is open already is opened again with the new ones.
+  void openRoom(const InstanceId& id, std::vector<Fd> listeners) override;
+  boost::asio::awaitable<void> closeRoom(const InstanceId& id) override;
+  boost::asio::awaitable<void> closeAll();
+  std::size_t rooms() const { return rooms_.size(); }
+
+ private:
+  struct Room;
+  GatewayServices services_;
+  std::map<InstanceId, std::shared_ptr<Room>> rooms_;
+};
+
+}  // namespace agentos::agentd
