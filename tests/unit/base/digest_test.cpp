@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/digest.h"
+
+#include <gtest/gtest.h>
+
+namespace agentos {
+namespace {
+
+// The vectors of FIPS 180-4.
+TEST(Sha256, GivesThePublishedDigests) {
+  EXPECT_EQ(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  Sha256 parts;
+  parts.update("a");
+  parts.update("bc");
+  EXPECT_EQ(parts.finish(), sha256("abc"));
+}
+
+}  // namespace
+}  // namespace agentos
