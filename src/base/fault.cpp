@@ -13,8 +13,7 @@ struct Armed {
   long passagesLeft = 1;
 };
 
-Armed readArmed() {
-  const char* text = std::getenv("AGENTOS_FAULT");
+Armed parseArmed(const char* text) {
   if (text == nullptr) return {};
   std::string_view spec = text;
   auto colon = spec.find(':');
@@ -22,10 +21,17 @@ Armed readArmed() {
   return {spec.substr(0, colon), std::atol(spec.data() + colon + 1)};
 }
 
+Armed& armedFault() {
+  static Armed armed = parseArmed(std::getenv("AGENTOS_FAULT"));
+  return armed;
+}
+
 }  // namespace
 
+void armFault(const char* spec) { armedFault() = parseArmed(spec); }
+
 void faultPoint(const char* name) {
-  static Armed armed = readArmed();
+  Armed& armed = armedFault();
   if (armed.name.empty() || armed.name != name) [[likely]]
     return;
   if (--armed.passagesLeft <= 0) std::raise(SIGKILL);

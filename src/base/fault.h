@@ -8,4 +8,7 @@ namespace agentos {
 // faultPoint("queue.claim.committed"): returns, or ends the process with SIGKILL.
 void faultPoint(const char* name);
 
+// What AGENTOS_FAULT does, for a process that is running already (a test's forked child); `spec` must outlive it.
+void armFault(const char* spec);
+
 }  // namespace agentos

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/fault.h"
 #include "scratch_directory.h"
 
 namespace agentos {
@@ -195,7 +196,7 @@ TEST(Crash, LeavesOldOrNewContent) {
     ASSERT_TRUE(replaceFile(dir.fd(), "x", "old"));
     pid_t child = ::fork();
     if (child == 0) {
-      ::setenv("AGENTOS_FAULT", point.c_str(), 1);
+      armFault(point.c_str());
       auto stamp = stampOf(dir.fd(), "x").value();
       (void)(point.starts_with("files.rewrite") ? rewriteFile(dir.fd(), "x", "new", stamp) : replaceFile(dir.fd(), "x", "new"));
       ::_exit(0);
