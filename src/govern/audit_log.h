@@ -16,16 +16,16 @@
 
 namespace agentos::govern {
 
-// What happened. `kind` is a stable dotted name ("instance.started", "task.claimed", "model.settled", "denied"); the ids
-// that apply are set, the others empty.
+// What happened. `kind` is a stable dotted name ("instance.started", "task.claimed", "model.settled", "denied"); the
+// ids that apply are set, the others empty.
 struct AuditEvent {
-  std::string kind;
-  std::string actor;     // "agentd", "uid:1000", "agent:maker.k3x9q2", "external"
-  std::string agent;     // agent name
-  std::string instance;  // instance id, which is the run id
-  std::string task;
-  std::string contract;  // digest
-  std::string trace;     // correlation id: what one request or one cycle caused
+  std::string kind{};
+  std::string actor{};     // "agentd", "uid:1000", "agent:maker.k3x9q2", "external"
+  std::string agent{};     // agent name
+  std::string instance{};  // instance id, which is the run id
+  std::string task{};
+  std::string contract{};  // digest
+  std::string trace{};     // correlation id: what one request or one cycle caused
   Json data = Json::object();
 };
 
@@ -60,12 +60,12 @@ class AuditLog {
 };
 
 struct AuditFilter {
-  std::string kind;  // a pattern: "task.*"
-  std::string agent, instance, task, trace;
-  std::optional<Timestamp> since, until;
+  std::string kind{};  // a pattern: "task.*"
+  std::string agent{}, instance{}, task{}, trace{};
+  std::optional<Timestamp> since{}, until{};
   std::uint64_t afterSequence = 0;
   std::uint64_t upToSequence = 0;  // inclusive; 0: no bound. With afterSequence: one page, forwards
-  std::size_t limit = 1000;  // the newest of those that match
+  std::size_t limit = 1000;        // the newest of those that match
 };
 Result<std::vector<AuditEntry>> queryAudit(const std::string& directory, const AuditFilter& filter);
 
@@ -74,7 +74,8 @@ struct AuditVerdict {
   std::uint64_t events = 0, files = 0;
   std::uint64_t anchoredUpTo = 0;
   std::string where;  // file:line of the first fault
-  std::string what;   // "line 812 was changed", "17 events are missing between …", "truncated: the anchor knows event 900"
+  std::string
+      what;  // "line 812 was changed", "17 events are missing between …", "truncated: the anchor knows event 900"
 };
 // Walks the whole chain; `anchors` are heads that were seen outside the file (anchor.h). A log that is being written
 // meanwhile is fine, when the anchors were read before.
