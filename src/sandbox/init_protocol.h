@@ -19,7 +19,7 @@ enum InitDescriptor : int {
   kInitPlanFd = 3,       // memfd: InitPlan in wire form
   kInitControlFd = 4,    // listening SOCK_SEQPACKET socket, bound at <run>/instances/<id>.sock (0600, agentd's user)
   kInitLogDirFd = 5,     // <log>/<id>, through an idmapped mount: what is made here belongs to agentd's user on disk
-  kInitRecordDirFd = 6,  // <state>/instances/<id>, likewise
+  kInitRecordDirFd = 6,  // <state>/instances/<id>, likewise; neither is O_PATH: directories are synced
   kInitPayProcsFd = 7,   // pay/cgroup.procs, O_WRONLY, opened by root
   kInitSyncFd = 8,       // one end of a SOCK_SEQPACKET pair to the spawner
   kInitPayDirFd = 9,     // pay/, O_RDONLY | O_DIRECTORY: memory.peak, memory.events, cpu.stat are read at the end
