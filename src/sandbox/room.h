@@ -69,7 +69,6 @@ struct ProcessIdentity {
   bool operator==(const ProcessIdentity&) const = default;
 };
 
-// Second line of launch.jsonl, the spawner's.
 // exit.json, agent-init's: how the payload ended.
 struct ExitRecord {
   std::optional<int> code;    // exit status, or
@@ -81,6 +80,27 @@ struct ExitRecord {
   std::int64_t ranNs = 0;                   // CLOCK_BOOTTIME difference
   std::uint64_t cpuUsec = 0, memoryPeak = 0, oomKills = 0;  // what the pay group said, 0 where it cannot
   bool operator==(const ExitRecord&) const = default;
+};
+
+// A room that was found alive under the keeper.
+struct LiveRoom {
+  InstanceId id;
+  std::int32_t initPid = 0;  // 0: no process left in sup/
+  bool frozen = false;
+  std::int64_t processes = 0;
+  bool operator==(const LiveRoom&) const = default;
+};
+
+// What this machine can enforce; said at start, in `system info` and used by admission.
+struct PlatformReport {
+  std::string cgroupMode;                  // "unified", "hybrid", "legacy"
+  std::string cgroupRoot;                  // where the keeper's tree is
+  std::vector<std::string> controllers;    // enabled for instances
+  int landlockAbi = 0;
+  bool idmappedMounts = false;
+  std::string kernel;
+  std::vector<std::string> warnings;       // one sentence each
+  bool operator==(const PlatformReport&) const = default;
 };
 
 }  // namespace agentos::sandbox

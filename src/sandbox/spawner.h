@@ -21,25 +21,6 @@ struct SpawnedRoom {
   Enforcement enforcement;
 };
 
-// A room that was found alive under the keeper.
-struct LiveRoom {
-  InstanceId id;
-  std::int32_t initPid = 0;  // 0: no process left in sup/
-  bool frozen = false;
-  std::int64_t processes = 0;
-};
-
-// What this machine can enforce; said at start, in `system info` and used by admission.
-struct PlatformReport {
-  std::string cgroupMode;                  // "unified", "hybrid", "legacy"
-  std::string cgroupRoot;                  // where the keeper's tree is
-  std::vector<std::string> controllers;    // enabled for instances
-  int landlockAbi = 0;
-  bool idmappedMounts = false;
-  std::string kernel;
-  std::vector<std::string> warnings;       // one sentence each
-};
-
 class Spawner {
  public:
   virtual ~Spawner() = default;
