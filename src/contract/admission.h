@@ -16,37 +16,36 @@ namespace agentos::contract {
 
 // What a version of agentd, or a machine, may be without. A Machine lists those that are there.
 enum class Feature : std::uint8_t {
-  kRealTime,          // SCHED_DEADLINE with an admission test: class.latency HRT
-  kSloWatch,          // class.slo is measured
-  kGpu,               // compute.gpu_mem
-  kDiskQuota,         // compute.disk, workspace.scratch as bounds that hold
-  kOverlayMounts,     // workspace.mounts with mode overlay
-  kEncryptedScratch,  // workspace.encrypted
-  kEgressProxy,       // network.egress with entries
-  kOpenNetwork,       // network.unrestricted
-  kDirectDns,         // network.dns: none but the proxy resolves today
-  kSecrets,           // run.secrets
-  kNestedUserns,      // nested_userns
-  kHeartbeat,         // health.heartbeat
-  kHealthProbes,      // health.exec, health.http
-  kWakeOnMessage,     // schedule.on: message
-  kContextLimit,      // modelPolicy.max_context_tokens is held by the gateway
-  kCanary,            // binding smooth: a newer model or tool, watched and rolled back
-  kRetrieval,         // memory.namespace, memory.rag
-  kRetention,         // memory.retention_days
-  kConsentGates,      // security.consent_for
-  kDataScopes,        // security.data_scopes
-  kTracing,           // observability.tracing
-  kLogFields,         // observability.log_fields
-  kSupervisionTree,   // supervise
-  kChildren,          // spawn
-  kReview,            // review
-  kReservedDecisions, // reserved
+  kRealTime,           // SCHED_DEADLINE with an admission test: class.latency HRT
+  kSloWatch,           // class.slo is measured
+  kGpu,                // compute.gpu_mem
+  kDiskQuota,          // compute.disk, workspace.scratch as bounds that hold
+  kOverlayMounts,      // workspace.mounts with mode overlay
+  kEncryptedScratch,   // workspace.encrypted
+  kEgressProxy,        // network.egress with entries
+  kOpenNetwork,        // network.unrestricted
+  kSecrets,            // run.secrets
+  kNestedUserns,       // nested_userns
+  kHeartbeat,          // health.heartbeat
+  kHealthProbes,       // health.exec, health.http
+  kWakeOnMessage,      // schedule.on: message
+  kContextLimit,       // modelPolicy.max_context_tokens is held by the gateway
+  kCanary,             // binding smooth: a newer model or tool, watched and rolled back
+  kRetrieval,          // memory.namespace, memory.rag
+  kRetention,          // memory.retention_days
+  kConsentGates,       // security.consent_for
+  kDataScopes,         // security.data_scopes
+  kTracing,            // observability.tracing
+  kLogFields,          // observability.log_fields
+  kSupervisionTree,    // supervise
+  kChildren,           // spawn
+  kReview,             // review
+  kReservedDecisions,  // reserved
 };
 
 struct ServedModel {
-  std::string name;       // "local/llama-3.1-8B"
-  std::string placement;  // "on-prem", "edge", "cloud"; empty: not known, which meets no placement demand
+  std::string name;                   // "local/llama-3.1-8B"
+  std::string placement;              // "on-prem", "edge", "cloud"; empty: not known, which meets no placement demand
   std::int64_t maxContextTokens = 0;  // 0: not known
 };
 
@@ -54,21 +53,23 @@ struct ServedModel {
 struct Machine {
   std::set<Feature> features;
 
-  std::set<std::string> controllers;            // cgroup v2 controllers that limits can be set with: "cpu", "memory", "pids", "io"
-  std::map<std::string, std::string> standIns;  // controller → the weaker limit that takes its place: "pids" → "RLIMIT_NPROC"
-  bool swapAccounting = false;                  // memory.swap.max is there
-  MilliCpu cpu;                                 // of the whole machine
-  Bytes memory;                                 // that may still be promised
-  int landlockAbi = 0;                          // 0: no Landlock (a further wall; its absence is a note)
+  std::set<std::string>
+      controllers;  // cgroup v2 controllers that limits can be set with: "cpu", "memory", "pids", "io"
+  std::map<std::string, std::string>
+      standIns;                 // controller → the weaker limit that takes its place: "pids" → "RLIMIT_NPROC"
+  bool swapAccounting = false;  // memory.swap.max is there
+  MilliCpu cpu;                 // of the whole machine
+  Bytes memory;                 // that may still be promised
+  int landlockAbi = 0;          // 0: no Landlock (a further wall; its absence is a note)
 
   std::vector<ServedModel> models;
   std::set<std::string> tools;    // registered names
   std::set<std::string> secrets;  // names that can be given
 
   // Root's policy.
-  bool allowSubstitution = false;             // binding flexible may put another thing in place of what is demanded
-  bool allowUnlimited = false;                // … also "no limit at all" for a missing controller
-  std::vector<std::string> mountSources;      // host directories that absolute mount sources must lie beneath
+  bool allowSubstitution = false;         // binding flexible may put another thing in place of what is demanded
+  bool allowUnlimited = false;            // … also "no limit at all" for a missing controller
+  std::vector<std::string> mountSources;  // host directories that absolute mount sources must lie beneath
 };
 
 enum class AdmissionVerdict : std::uint8_t { kMet, kSubstituted, kUnmet };

@@ -25,6 +25,10 @@ enum class MountMode : std::uint8_t { kReadOnly, kReadWrite, kOverlay };
 enum class SuperviseStrategy : std::uint8_t { kOneForOne, kOneForAll, kRestForOne };
 enum class WakeOn : std::uint8_t { kTask, kMessage };
 
+// What an agent gets where the machine can give it and its contract says nothing.
+inline constexpr std::int64_t kWishedPids = 512;
+inline constexpr std::int64_t kWishedIoWeight = 100;
+
 struct Slo {
   std::optional<std::int64_t> onsetMs, turnMs, jitterP95Pct;
   bool operator==(const Slo&) const = default;
@@ -33,8 +37,8 @@ struct Slo {
 struct Compute {
   std::optional<MilliCpu> cpu;
   std::optional<Bytes> mem, gpuMem, disk, swap;
-  std::optional<std::int64_t> pids;       // 1 … 4194304; the default wish is 512
-  std::optional<std::int64_t> ioWeight;   // 1 … 10000; the default wish is 100
+  std::optional<std::int64_t> pids;      // 1 … 4194304; unset: kWishedPids
+  std::optional<std::int64_t> ioWeight;  // 1 … 10000; unset: kWishedIoWeight
   bool operator==(const Compute&) const = default;
 };
 
@@ -57,6 +61,7 @@ struct Memory {
 
 struct Security {
   std::vector<std::string> consentFor, dataScopes;
+  bool nestedUserns = false;  // the agent may make user namespaces of its own (a browser's or a coding agent's sandbox)
   bool operator==(const Security&) const = default;
 };
 
@@ -78,7 +83,7 @@ struct Run {
   std::vector<std::pair<std::string, std::string>> env;
   std::vector<std::string> secrets;
   Nanoseconds timeout = std::chrono::minutes(30);
-  Verdict verdict = Verdict::kApi;   // kExit by default when a command is given
+  Verdict verdict = Verdict::kApi;  // kExit by default when a command is given
   Stop stop;
   bool operator==(const Run&) const = default;
 };
@@ -131,8 +136,8 @@ struct Workspace {
 struct Network {
   std::vector<std::string> egress;  // "host:port", "*.host:port"; empty: no way out
   bool unrestricted = false;
-  std::string reason;               // required with unrestricted
-  bool dnsByProxy = true;
+  std::string reason;      // required with unrestricted
+  bool dnsByProxy = true;  // dns: proxy | none
   bool operator==(const Network&) const = default;
 };
 
@@ -191,10 +196,9 @@ struct Contract {
   Review review;
   SpawnGrant spawn;
   std::vector<std::string> reserved;
-  bool nestedUserns = false;
 
-  std::string digest;            // SHA-256 of the canonical JSON of what the file says (keys written, units as written)
-  std::set<std::string> demands; // dotted paths of the keys that are written: "compute.mem"; the rest are wishes
+  std::string digest;  // SHA-256 of the canonical JSON of what the file says (keys written, units as written)
+  std::set<std::string> demands;  // dotted paths of the keys that are written: "compute.mem"; the rest are wishes
 
   bool isDemanded(const std::string& path) const { return demands.contains(path); }
   bool operator==(const Contract&) const = default;
