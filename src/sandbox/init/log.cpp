@@ -15,9 +15,6 @@
 namespace agentos::sandbox {
 namespace {
 
-constexpr std::string_view kStreamNames[] = {" stdout ", " stderr ", " system "};
-constexpr std::size_t kMaxHeader = 24 + 8 + 2;
-
 std::string rotatedName(std::uint32_t number) { return std::string(kLogName) + "." + std::to_string(number); }
 
 template <class Value>
@@ -34,14 +31,14 @@ std::int64_t clockNs(clockid_t clock) {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-std::array<char, 24> logTime(std::int64_t realtimeNs) {
+std::array<char, kLogTimeLength> logTime(std::int64_t realtimeNs) {
   using namespace std::chrono;
   sys_time<milliseconds> time(floor<milliseconds>(nanoseconds(realtimeNs)));
   auto day = floor<days>(time);
   year_month_day date(day);
   hh_mm_ss clock(time - day);
-  std::array<char, 24> text{'0', '0', '0', '0', '-', '0', '0', '-', '0', '0', 'T', '0',
-                            '0', ':', '0', '0', ':', '0', '0', '.', '0', '0', '0', 'Z'};
+  std::array<char, kLogTimeLength> text{'0', '0', '0', '0', '-', '0', '0', '-', '0', '0', 'T', '0',
+                                        '0', ':', '0', '0', ':', '0', '0', '.', '0', '0', '0', 'Z'};
   putDigits(&text[0], int{date.year()}, 4);
   putDigits(&text[5], unsigned{date.month()}, 2);
   putDigits(&text[8], unsigned{date.day()}, 2);
@@ -63,7 +60,7 @@ Result<void> LogFile::open() {
 }
 
 void LogFile::frame(LogStream stream, bool full, std::string_view text) {
-  std::size_t need = kMaxHeader + text.size() + 1;
+  std::size_t need = kMaxFrame - kMaxLine + text.size();
   bool fileFull = size_ + pendingBytes_ + need > rotateAt_;
   if (fileFull || pendingBytes_ + need > pending_.size()) flush();
   if (fileFull && size_ > 0) rotate();
@@ -71,8 +68,9 @@ void LogFile::frame(LogStream stream, bool full, std::string_view text) {
   auto put = [&](std::string_view bytes) { at = std::ranges::copy(bytes, at).out; };
   auto time = logTime(clockNs(CLOCK_REALTIME));
   put({time.data(), time.size()});
+  put(" ");
   put(kStreamNames[static_cast<std::size_t>(stream)]);
-  put(full ? "F " : "P ");
+  put(full ? " F " : " P ");
   put(text);
   put("\n");
   pendingBytes_ = static_cast<std::size_t>(at - pending_.data());

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the payload prints, as frames in output.log. A frame is one line:
-//
-//   2026-11-20T14:03:07.120Z stdout F text
-//
-// (UTC with milliseconds; stdout, stderr or system; F: a newline followed the text, P: it goes on in the stream's next
-// frame), after the Kubernetes CRI log format, since it can be read with nothing but eyes. Text is raw bytes, at most
-// kMaxLine a frame. The streams' bytes are exactly the texts, with a newline after each F.
-//
-// The file is rotated between frames: output.log.1 is the newest of the old ones. A write that fails (a full disk)
-// loses its frames, never the rest: the file is cut back to its last whole frame, and the first frame that fits again
-// is a `system` one which says how many lines are missing and why. Nothing here waits and nothing grows.
+// Writes output.log (log_frame.h). The file is rotated between frames. A write that fails (a full disk) loses its
+// frames, never the rest: the file is cut back to its last whole frame, and the first frame that fits again is a
+// `system` one which says how many lines are missing and why. Nothing here waits and nothing grows.
 #pragma once
 
 #include <sys/types.h>
@@ -21,13 +13,9 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/log_frame.h"
 
 namespace agentos::sandbox {
-
-enum class LogStream : std::uint8_t { kStdout, kStderr, kSystem };
-
-inline constexpr std::size_t kMaxLine = 16 * 1024;
-inline constexpr const char* kLogName = "output.log";
 
 class LogFile {
  public:
@@ -75,7 +63,7 @@ class LineSplitter {
 };
 
 // "2026-11-20T14:03:07.120Z" of a CLOCK_REALTIME in nanoseconds.
-std::array<char, 24> logTime(std::int64_t realtimeNs);
+std::array<char, kLogTimeLength> logTime(std::int64_t realtimeNs);
 std::int64_t clockNs(clockid_t clock);
 
 }  // namespace agentos::sandbox
