@@ -18,9 +18,11 @@
 #include "agentd/events.h"
 #include "agentd/scheduler/contract_store.h"
 #include "agentd/scheduler/due.h"
+#include "agentd/scheduler/schedule_table.h"
 #include "agentd/supervisor/supervisor.h"
 #include "base/sqlite.h"
 #include "company/layout.h"
+#include "company/schedule.h"
 #include "company/task_queue.h"
 
 namespace agentos::agentd {
@@ -30,7 +32,7 @@ struct AgentSchedule {
   AgentName agent;
   std::optional<Timestamp> nextDue, lastStarted;  // nextDue: by the clock; work may wake it earlier
   bool onTask = false, held = false, waiting = false;  // waiting: due, and behind max concurrent cycles
-  std::string state;   // "idle", "starved", "blocked", "running", "refused", "held", "new"
+  std::string state;   // "idle", "starved", "blocked", "running", "ready", "refused", "failing", "held", "new"
   std::string detail;  // why
   std::optional<InstanceId> running;
 };
@@ -64,7 +66,7 @@ class Scheduler {
 
   // Makes its tables, takes the contracts in force, and starts to dispatch (missed times are caught up as contracts say).
   Result<void> start();
-  // No new cycles from now on.
+  // No new cycles from now on; what is to be remembered is written.
   void stopDispatching();
   // Contracts were reloaded.
   void applyContracts();
@@ -83,39 +85,56 @@ class Scheduler {
   struct Entry {
     std::shared_ptr<const contract::Contract> contract;
     std::string source;
-    Recurrence recurrence;
-    Timestamp anchor;
-    std::optional<Timestamp> nextDue, lastStarted, retryAt;
+    company::CycleHistory history;
+    std::optional<Timestamp> nextDue, retryAt;  // by the clock; because a task of its own becomes free, or a spawn failed
+    std::optional<Timestamp> lastStarted;
     std::optional<InstanceId> running;
-    bool held = false, ready = false, starting = false, again = false;
+    std::string heldBy;
+    bool ready = false;      // in ready_
+    bool starting = false;   // between the decision and the room
+    bool again = false;      // became due while it ran
+    bool refused = false;    // its contract was refused: only the clock, a person or a reload tries again
+    int failures = 0;        // spawns in a row that failed
     std::string state = "new", detail;
+    bool onTask() const { return contract->schedule.on.contains(contract::WakeOn::kTask); }
+    bool busy() const { return running || starting; }
   };
+  using Place = std::map<AgentName, Entry>::value_type;
 
-  Result<void> makeTables();
-  void load(const AgentName& name, Entry& entry);
-  void addEntry(const AgentName& name, const StoredContract& stored);
-  void tick();
+  const std::string& zone() const;
+  void take(const AgentName& name, const StoredContract& stored, const ScheduleRow& known);
+  void takeAdopted();
+  // The clock's side (scheduler.cpp).
+  void setDue(Place& place);
   void arm();
-  void markReady(const AgentName& name, Entry& entry);
+  void tick();
+  void markReady(Place& place, bool byTask);
+  void saveSoon(const AgentName& name);
+  Result<void> save();
+  // One agent's cycle (cycle.cpp).
+  void leave() { active_ -= active_ > 0 ? 1 : 0; }
   void dispatch();
-  bool dispatchOne(const AgentName& name, Entry& entry);
-  void setIdle(const AgentName& name, Entry& entry, const company::NextTask& next);
-  void setState(const AgentName& name, Entry& entry, std::string state, std::string detail);
-  void wakeAt(Entry& entry, const AgentName& name, Timestamp when);
+  void dispatchOne(Place& place);
+  void setState(Place& place, std::string state, std::string detail);
+  void setIdle(Place& place, const company::NextTask& next);
+  void retryLater(Place& place, const Error& error);
+  bool hasLiveInstance(const AgentName& name) const;
+  Result<std::string> contextFor(const Entry& entry, const TaskId& task) const;
   boost::asio::awaitable<Result<InstanceId>> startCycle(AgentName name, TaskId task, std::string actor);
   boost::asio::awaitable<void> runCycle(AgentName name, TaskId task);
-  void cycleRefused(const AgentName& name, const Error& error);
-  void saveTick();
+  void audit(const AgentName& agent, std::string kind, const std::string& actor, Json data, bool durable);
 
   Parts parts_;
   SchedulerLimits limits_;
+  std::unique_ptr<ScheduleTable> table_;
   std::map<AgentName, Entry> entries_;
   DueHeap due_;
   std::deque<AgentName> ready_;
+  std::set<AgentName> unsaved_;
   std::size_t active_ = 0;
   bool dispatching_ = false;
-  std::optional<Timestamp> lastTick_;
   AlarmId alarm_ = 0, saveAlarm_ = 0;
+  std::optional<Timestamp> armedFor_;
 };
 
 }  // namespace agentos::agentd

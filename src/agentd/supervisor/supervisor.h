@@ -37,6 +37,7 @@ struct SpawnRequest {
   std::string contextText;                  // becomes /context/prompt.md
   std::string actor = "agentd", trace;
   MicroUsd budgetForRun;                    // for status
+  std::int64_t restarts = 0;                // how often it was started again before this
 };
 
 // One instance, as ps, status and inspect show it.

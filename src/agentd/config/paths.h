@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where things lie below the root prefix (empty for the system's own agentd).
+#pragma once
+
+#include <string>
+
+#include "base/ids.h"
+
+namespace agentos::agentd {
+
+struct Paths {
+  std::string prefix;
+
+  std::string etc() const { return prefix + "/etc/agentd"; }
+  std::string configFile() const { return etc() + "/agentd.yaml"; }
+  std::string rootContracts() const { return prefix + "/etc/agents"; }
+  std::string state() const { return prefix + "/var/lib/agentd"; }
+  std::string database() const { return state() + "/agentd.db"; }
+  std::string instances() const { return state() + "/instances"; }
+  std::string instance(const InstanceId& id) const { return instances() + "/" + id.str(); }
+  std::string audit() const { return state() + "/audit"; }
+  std::string artifacts() const { return state() + "/artifacts"; }
+  std::string scratch() const { return state() + "/scratch"; }
+  std::string runtime() const { return state() + "/runtime"; }
+  // Root's own, beside the state and out of the daemon's reach: the audit anchor.
+  std::string rootState() const { return prefix + "/var/lib/agentd-root"; }
+  std::string auditAnchor() const { return rootState() + "/audit.anchor"; }
+  std::string log() const { return prefix + "/var/log/agentd"; }
+  std::string instanceLog(const InstanceId& id) const { return log() + "/" + id.str(); }
+  std::string run() const { return prefix + "/run/agentd"; }
+  std::string socket() const { return run() + "/agentd.sock"; }
+  std::string spawnerSocket() const { return run() + "/spawner.sock"; }
+};
+
+// An absolute path without a slash at its end, made from the current directory when relative; "" and "/" give "".
+std::string absolutePrefix(const std::string& prefix);
+// Absolute, relative to `base` when relative; "" stays "".
+std::string absolutePath(const std::string& path, const std::string& base);
+std::string currentDirectory();
+// The directory that this program was started from; its siblings agentd-spawner, agentd-keeper and agent-runner lie there.
+std::string programDirectory();
+
+}  // namespace agentos::agentd

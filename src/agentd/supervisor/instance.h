@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The supervisor's own record of one instance. Shared, since a coroutine that waits may outlast its place in the list.
+#pragma once
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agentd/alarms.h"
+#include "agentd/supervisor/supervisor.h"
+
+namespace agentos::agentd {
+
+// Why agentd itself ended a run; what the task hears follows from it.
+enum class EndCause : std::uint8_t { kOwn, kStopped, kKilled, kTimedOut, kShutdown };
+
+struct Instance {
+  InstanceView view;
+  std::shared_ptr<const contract::Contract> contract;
+  std::optional<company::Claim> claim;
+  Verdict::Word word = Verdict::Word::kNone;  // what /self/task said
+
+  EndCause cause = EndCause::kOwn;
+  std::string endedBy;                        // the actor behind a stop or kill
+  std::string exitText;                       // exit.json as it was read
+
+  Nanoseconds timeLeft{0};                    // of run.timeout; stands still while paused
+  std::optional<BootTime> deadline;           // absent while paused, or without a timeout
+  AlarmId timeoutAlarm = 0, graceAlarm = 0;
+  int kills = 0;                              // how often pay/ was killed
+  std::optional<BootTime> lastHeartbeat;
+
+  Fd control;
+  std::unique_ptr<boost::asio::posix::stream_descriptor> pidfd;
+  std::vector<std::shared_ptr<boost::asio::steady_timer>> waiters;
+  bool finishing = false, booked = false;     // booked: the run's end is in the books
+  bool told = false;                          // and everybody who waited was told
+
+  const InstanceId& id() const { return view.id; }
+};
+using InstancePtr = std::shared_ptr<Instance>;
+
+}  // namespace agentos::agentd

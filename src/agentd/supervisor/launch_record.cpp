@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/supervisor/launch_record.h"
+
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "contract/loader.h"
+
+namespace agentos::agentd {
+namespace {
+
+constexpr int kFormat = 1;
+
+std::vector<std::string> stringsOf(const Json& json, const char* key) {
+  std::vector<std::string> texts;
+  auto found = json.find(key);
+  if (found == json.end() || !found->is_array()) return texts;
+  for (const auto& one : *found) {
+    if (one.is_string()) texts.push_back(one.get<std::string>());
+  }
+  return texts;
+}
+
+template <class Number>
+Number numberOf(const Json& json, const char* key) {
+  auto found = json.find(key);
+  return found != json.end() && found->is_number_integer() ? found->get<Number>() : Number{};
+}
+
+sandbox::ProcessIdentity identityOf(const Json& json) {
+  sandbox::ProcessIdentity identity;
+  identity.pid = numberOf<std::int32_t>(json, "pid");
+  identity.startTicks = numberOf<std::uint64_t>(json, "startTicks");
+  identity.cgroupInode = numberOf<std::uint64_t>(json, "cgroupInode");
+  identity.slot = numberOf<std::uint32_t>(json, "slot");
+  if (auto boot = json.find("bootId"); boot != json.end() && boot->is_string()) identity.bootId = boot->get<std::string>();
+  return identity;
+}
+
+const Json& memberOr(const Json& json, const char* key, const Json& other) {
+  auto found = json.find(key);
+  return found != json.end() && found->is_object() ? *found : other;
+}
+
+// The contract as it was in force at the launch; the digest is the record's, since the text is not the file's.
+Result<std::shared_ptr<const contract::Contract>> contractOf(const Json& json) {
+  auto found = json.find("contract");
+  if (found == json.end()) return fail(ErrorCode::kNotFound, "the launch record holds no contract");
+  auto loaded = contract::loadContract(dumpJson(*found), "launch.jsonl");
+  if (!loaded) return fail(ErrorCode::kSyntax, loaded.error().front().message());
+  auto contract = std::make_shared<contract::Contract>(*std::move(loaded));
+  contract->digest = json.value("contract_digest", contract->digest);
+  return contract;
+}
+
+}  // namespace
+
+std::string launchLine(const Instance& instance) {
+  Json json = {{"format", kFormat},
+               {"id", instance.id().str()},
+               {"agent", instance.view.agent.str()},
+               {"mode", instance.view.mode},
+               {"source", instance.view.source},
+               {"trace", instance.view.trace},
+               {"created", formatUtc(instance.view.created)},
+               {"contract_digest", instance.view.contractDigest},
+               {"contract", contract::toJson(*instance.contract)}};
+  if (instance.claim) json["claim"] = {{"task", instance.claim->task.str()}, {"epoch", instance.claim->epoch}};
+  return dumpJson(json);
+}
+
+Result<LaunchRecord> readLaunchRecord(int instancesDir, const InstanceId& id) {
+  AGENTOS_TRY(const std::string text, readFile(instancesDir, id.str() + "/launch.jsonl"));
+  const auto lines = split(text, '\n');
+  if (lines.size() < 2) return fail(ErrorCode::kSyntax, id.str() + "/launch.jsonl has " + std::to_string(lines.size()) + " lines");
+  AGENTOS_TRY(const Json ours, parseJson(lines[0]));
+  AGENTOS_TRY(const Json spawners, parseJson(lines[1]));
+  LaunchRecord record;
+  record.identity = identityOf(memberOr(spawners, "identity", spawners));
+  const Json& enforcement = memberOr(spawners, "enforcement", spawners);
+  record.enforcement = {stringsOf(enforcement, "enforced"), stringsOf(enforcement, "substituted"), stringsOf(enforcement, "missing")};
+  if (auto contract = contractOf(ours)) record.contract = *contract;
+  return record;
+}
+
+}  // namespace agentos::agentd

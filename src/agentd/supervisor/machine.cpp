@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/supervisor/machine.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace agentos::agentd {
+namespace {
+
+using contract::Feature;
+
+// Kept to what this version really holds: a feature that is missing here is refused, never silently left out.
+std::set<Feature> features() { return {Feature::kContextLimit, Feature::kNestedUserns}; }
+
+// The tools of agent-runner and of the gateway's /self, as contracts name them.
+std::set<std::string> tools() {
+  return {"fs.read", "fs.write", "fs.edit", "fs.list", "fs.search", "shell.exec", "task.complete", "task.fail", "task.submit",
+          "message.send"};
+}
+
+Bytes machineMemory() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
+  return {static_cast<std::uint64_t>(std::max(0L, pages)) * static_cast<std::uint64_t>(std::max(0L, size))};
+}
+
+}  // namespace
+
+contract::Machine machineOf(const sandbox::PlatformReport& platform, const models::ModelRegistry& models,
+                            const PolicyConfig& policy) {
+  contract::Machine machine;
+  machine.features = features();
+  machine.controllers.insert(platform.controllers.begin(), platform.controllers.end());
+  if (!machine.controllers.contains("pids")) machine.standIns["pids"] = "RLIMIT_NPROC";
+  machine.swapAccounting = machine.controllers.contains("memory");
+  machine.cpu = {::sysconf(_SC_NPROCESSORS_ONLN) * 1000};
+  machine.memory = machineMemory();
+  machine.landlockAbi = platform.landlockAbi;
+  for (const auto& model : models.all()) machine.models.push_back({model.name, "", 0});
+  machine.tools = tools();
+  machine.allowSubstitution = true;
+  machine.allowUnlimited = policy.allowUnlimitedWithoutControllers;
+  machine.mountSources = policy.mounts;
+  return machine;
+}
+
+}  // namespace agentos::agentd

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a contract and a claim to the room that the spawner is asked for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agentd/config/paths.h"
+#include "company/layout.h"
+#include "company/task_queue.h"
+#include "contract/contract.h"
+#include "sandbox/room.h"
+
+namespace agentos::agentd {
+
+// The gateway's and the egress proxy's ports on 127.0.0.1 in every room.
+inline constexpr std::uint16_t kGatewayPort = 4242;
+inline constexpr std::uint16_t kProxyPort = 4243;
+
+struct RoomInput {
+  InstanceId id;
+  const contract::Contract& contract;
+  const Paths& paths;
+  const company::Company* company = nullptr;  // null: agentd runs without one
+  std::string runtime;                        // the runtime side, resolved; empty: none
+  std::optional<company::Claim> claim;
+  std::string trace;
+  Bytes logRotateAt;
+  std::int64_t logKeep = 4;
+  std::string launchRecord;
+};
+
+// kNotFound, kPathEscapes… for a mount whose source is not as the contract needs it.
+Result<sandbox::RoomPlan> makeRoomPlan(const RoomInput& input);
+
+Result<std::vector<sandbox::RoomMount>> makeMounts(const RoomInput& input);
+std::vector<std::pair<std::string, std::string>> makeEnvironment(const RoomInput& input);
+sandbox::Limits limitsOf(const contract::Contract& contract);
+
+// W3C trace context of a run: the trace itself when it is 32 hexadecimal digits, else a digest of it.
+std::string traceParent(const std::string& trace, const InstanceId& id);
+
+}  // namespace agentos::agentd

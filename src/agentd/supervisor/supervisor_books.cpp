@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a run: ledger, task, row, audit, whoever waits, and whether it is started again.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+#include <system_error>
+#include <utility>
+
+#include "agentd/spawn_task.h"
+#include "agentd/supervisor/end_of_run.h"
+#include "agentd/supervisor/restarts.h"
+#include "agentd/supervisor/supervisor_impl.h"
+#include "base/fault.h"
+#include "base/files.h"
+#include "sandbox/exit_record.h"
+
+namespace agentos::agentd {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kBooksRetry = std::chrono::seconds(5);
+
+// Passes by itself when there is room again; anything else would fail the same way for ever.
+bool isTransient(const Error& error) {
+  return error.code == ErrorCode::kDiskFull || error.code == ErrorCode::kIo || error.code == ErrorCode::kReadOnly;
+}
+
+Json describe(const sandbox::ExitRecord& exit) {
+  Json json = {{"ran_ns", exit.ranNs}, {"cpu_usec", exit.cpuUsec}, {"memory_peak", exit.memoryPeak}, {"oom_kills", exit.oomKills}};
+  if (exit.code) json["code"] = *exit.code;
+  if (exit.signal) json["signal"] = *exit.signal;
+  if (exit.execFailed) json["exec_failed"] = exit.detail;
+  return json;
+}
+
+std::string_view kindOf(State state) {
+  return state == State::kRefused ? "instance.refused" : state == State::kLost ? "instance.lost" : "instance.ended";
+}
+
+double randomShare() {
+  static std::minstd_rand generator{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
+}
+
+}  // namespace
+
+void SupervisorImpl::readExitRecord(Instance& instance) const {
+  auto text = readFile(instancesDir_.get(), instance.id().str() + "/exit.json");
+  if (!text) return;
+  auto record = sandbox::parseExitRecord(*text);
+  if (!record) return spdlog::error("{}: exit.json: {}", instance.id().str(), record.error().message());
+  instance.exitText = *std::move(text);
+  instance.view.exit = *std::move(record);
+  if (instance.view.exit->endedNs > 0) instance.view.ended = Timestamp(Nanoseconds(instance.view.exit->endedNs));
+  if (instance.view.exit->startedNs > 0) instance.view.started = Timestamp(Nanoseconds(instance.view.exit->startedNs));
+}
+
+Result<void> SupervisorImpl::performVerdict(const Instance& instance, const Verdict& verdict) {
+  const company::Claim& claim = *instance.claim;
+  const bool reviewed = instance.contract && instance.contract->review.required;
+  switch (verdict.word) {
+    case Verdict::Word::kNone: return {};
+    case Verdict::Word::kComplete:
+      if (reviewed) return parts_.queue->submit(claim, verdict.handoff, verdict.artifacts);
+      return parts_.queue->complete(claim, verdict.outcome.empty() ? "success" : verdict.outcome, verdict.handoff,
+                                    verdict.artifacts);
+    case Verdict::Word::kSubmit: return parts_.queue->submit(claim, verdict.handoff, verdict.artifacts);
+    case Verdict::Word::kRelease: return parts_.queue->release(claim, verdict.reason, verdict.handoff);
+    case Verdict::Word::kFail: {
+      auto failed = parts_.queue->failAttempt(claim, verdict.reason, verdict.handoff);
+      if (!failed) return std::unexpected(std::move(failed).error());
+      return {};
+    }
+  }
+  return {};
+}
+
+// Transient failures come back; a claim that is no longer ours (a person moved the file) is said and left.
+Result<void> SupervisorImpl::tellTask(Instance& instance) {
+  if (!instance.claim || instance.word != Verdict::Word::kNone || parts_.queue == nullptr) return {};
+  const Verdict verdict = verdictOfEnd(instance);
+  auto done = performVerdict(instance, verdict);
+  if (!done && isTransient(done.error())) return done;
+  if (done) {
+    instance.word = verdict.word;
+  } else {
+    spdlog::warn("{}: ignoring the end of {}: {}", instance.id().str(), instance.view.task, done.error().message());
+    audit(instance, "task.verdict_ignored", "agentd", {{"reason", done.error().message()}}, true);
+  }
+  return {};
+}
+
+asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
+  if (instance->booked) co_return;
+  co_await rooms_->closeRoom(instance->id());
+  const std::string id = instance->id().str();
+  if (auto orphans = parts_.ledger.settleOrphans(id); !orphans) spdlog::warn("{}: ledger: {}", id, orphans.error().message());
+  if (auto cost = parts_.ledger.costOfRun(id)) instance->view.cost = *cost;
+  faultPoint("supervisor.books");
+  if (auto told = tellTask(*instance); !told) co_return retryBooks(instance, told.error());
+  faultPoint("supervisor.task_told");
+  instance->booked = true;
+  if (auto kept = parts_.runs.update(*instance); !kept) {
+    instance->booked = false;
+    co_return retryBooks(instance, kept.error());
+  }
+  Json data = {{"reason", instance->view.reason}, {"cost_micro_usd", instance->view.cost.count},
+               {"model_calls", instance->view.modelCalls}, {"while_away", instance->view.adopted && !instance->pidfd}};
+  if (instance->view.exit) data["exit"] = describe(*instance->view.exit);
+  audit(*instance, std::string(kindOf(instance->view.state)), "agentd", std::move(data), true);
+  spdlog::info("{}: {}: {}", id, nameOf(instance->view.state), instance->view.reason);
+}
+
+void SupervisorImpl::retryBooks(const InstancePtr& instance, const Error& error) {
+  spdlog::error("{}: its end is not in the books yet, again in {}: {}", instance->id().str(), formatDuration(kBooksRetry),
+                error.message());
+  parts_.alarms.after(kBooksRetry, [this, instance] {
+    spawnTask(parts_.io.get_executor(), "books of " + instance->id().str(), book(instance));
+  });
+}
+
+void SupervisorImpl::notify(const InstancePtr& instance) {
+  instance->told = true;
+  for (const auto& bell : std::exchange(instance->waiters, {})) bell->cancel();
+  considerRestart(instance);
+  if (told_) told_(instance->id());
+  prune();
+}
+
+void SupervisorImpl::considerRestart(const InstancePtr& instance) {
+  if (refusing_ || !instance->contract || instance->contract->run.mode == contract::RunMode::kCycle) return;
+  auto& known = restarts_[instance->view.agent];
+  const BootTime now = parts_.clock.bootNow();
+  std::erase_if(known.earlier, [&](BootTime at) { return now - at > instance->contract->restart.within; });
+  const auto decision = decideRestart(*instance->contract, *instance, known.earlier, now, randomShare());
+  if (!decision.delay) {
+    audit(*instance, "instance.not_restarted", "agentd", {{"reason", decision.why}}, false);
+    return;
+  }
+  spdlog::info("{}: {} in {}", instance->view.agent.str(), decision.why, formatDuration(*decision.delay));
+  audit(*instance, "instance.restarting", "agentd", {{"why", decision.why}, {"delay_ns", decision.delay->count()}}, false);
+  SpawnRequest again{.contract = instance->contract, .source = instance->view.source, .trace = instance->view.trace};
+  again.restarts = instance->view.restarts + 1;
+  known.pending = parts_.alarms.after(*decision.delay, [this, again = std::move(again)]() mutable {
+    auto& restarts = restarts_[again.contract->name];
+    restarts.pending = 0;
+    restarts.earlier.push_back(parts_.clock.bootNow());
+    auto work = [](SupervisorImpl* self, SpawnRequest request) -> asio::awaitable<void> {
+      auto spawned = co_await self->spawn(std::move(request));
+      if (!spawned) spdlog::error("restart: {}", spawned.error().message());
+    };
+    spawnTask(parts_.io.get_executor(), "restart", work(this, std::move(again)));
+  });
+}
+
+bool SupervisorImpl::cancelRestart(const InstanceId& id) {
+  auto found = instances_.find(id);
+  if (found == instances_.end()) return false;
+  auto known = restarts_.find(found->second->view.agent);
+  if (known == restarts_.end() || known->second.pending == 0) return false;
+  parts_.alarms.cancel(std::exchange(known->second.pending, 0));
+  audit(*found->second, "instance.not_restarted", "agentd", {{"reason", "stopped while it waited to start again"}}, true);
+  return true;
+}
+
+// Ended records beyond the bound go, oldest first: directory, log, row. What is not in the books stays.
+void SupervisorImpl::prune() {
+  std::vector<std::pair<Timestamp, InstanceId>> ended;
+  for (const auto& [id, instance] : instances_) {
+    if (instance->told && instance->booked) ended.emplace_back(instance->view.created, id);
+  }
+  if (ended.size() <= settings_.recordsKept) return;
+  std::ranges::sort(ended);
+  ended.resize(ended.size() - settings_.recordsKept);
+  for (const auto& [created, id] : ended) {
+    std::error_code ignored;  // what cannot be removed now is found as a leftover at the next start
+    std::filesystem::remove_all(settings_.paths.instance(id), ignored);
+    std::filesystem::remove_all(settings_.paths.instanceLog(id), ignored);
+    if (auto gone = parts_.runs.remove(id); !gone) spdlog::warn("{}: {}", id.str(), gone.error().message());
+    instances_.erase(id);
+  }
+}
+
+void SupervisorImpl::audit(const Instance& instance, std::string kind, const std::string& actor, Json data, bool durable) {
+  govern::AuditEvent event{.kind = std::move(kind), .actor = actor, .agent = instance.view.agent.str()};
+  event.instance = instance.id().str();
+  event.task = instance.view.task;
+  event.contract = instance.view.contractDigest;
+  event.trace = instance.view.trace;
+  event.data = std::move(data);
+  auto kept = durable ? parts_.events.record(std::move(event)) : parts_.events.note(std::move(event));
+  if (!kept) spdlog::error("audit: {}", kept.error().message());
+}
+
+}  // namespace agentos::agentd

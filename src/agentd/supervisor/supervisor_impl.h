@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agentd/alarms.h"
+#include "agentd/config/config.h"
+#include "agentd/events.h"
+#include "agentd/supervisor/instance.h"
+#include "agentd/supervisor/run_table.h"
+#include "company/layout.h"
+#include "contract/admission.h"
+#include "models/ledger.h"
+
+namespace agentos::agentd {
+
+// All outlive the supervisor. Company and queue are null without a company.
+struct SupervisorParts {
+  boost::asio::io_context& io;
+  const Clock& clock;
+  Alarms& alarms;
+  Events& events;
+  RunTable& runs;
+  sandbox::Spawner& spawner;
+  models::Ledger& ledger;
+  company::Company* company = nullptr;
+  company::TaskQueue* queue = nullptr;
+};
+
+struct SupervisorSettings {
+  Paths paths;
+  PolicyConfig policy;
+  std::size_t recordsKept = 200;
+  Bytes logRotateAt{16 << 20};
+  std::int64_t logKeep = 4;
+  std::function<contract::Machine()> machine;   // what admission goes by
+  std::function<std::string()> runtime;         // the live runtime side, resolved at each spawn; empty: none
+};
+
+class SupervisorImpl final : public Supervisor {
+ public:
+  SupervisorImpl(SupervisorParts parts, SupervisorSettings settings);
+  ~SupervisorImpl() override;
+  // The gateway, once it is made; before anything is spawned or adopted.
+  void serveRoomsWith(RoomServer& rooms) { rooms_ = &rooms; }
+  // Called after an instance's end is in the books.
+  void onEnded(std::function<void(const InstanceId&)> told) { told_ = std::move(told); }
+
+  boost::asio::awaitable<Result<InstanceId>> spawn(SpawnRequest request) override;
+  boost::asio::awaitable<Result<void>> pause(InstanceId id, std::string actor) override;
+  boost::asio::awaitable<Result<void>> resume(InstanceId id, std::string actor) override;
+  boost::asio::awaitable<Result<void>> stop(InstanceId id, std::optional<Nanoseconds> grace, std::string actor) override;
+  boost::asio::awaitable<Result<void>> kill(InstanceId id, int signal, std::string actor) override;
+  boost::asio::awaitable<Result<InstanceView>> wait(InstanceId id, std::optional<Nanoseconds> timeout) override;
+  boost::asio::awaitable<Result<std::vector<std::int32_t>>> processes(InstanceId id) override;
+
+  std::vector<InstanceView> list(bool all) const override;
+  Result<InstanceView> view(const InstanceId& id) const override;
+  Result<InstanceId> resolve(std::string_view text) const override;
+  std::optional<RoomView> room(const InstanceId& id) const override;
+  Result<void> giveVerdict(const InstanceId& id, Verdict verdict) override;
+  void countCall(const InstanceId& id, MicroUsd cost) override;
+  void heartbeat(const InstanceId& id) override;
+
+  // Recovery's way in (recovery/recovery.h): instances of an earlier agentd, ended ones and those that still run.
+  void remember(InstancePtr instance);
+  void adopt(InstancePtr instance, sandbox::SpawnedRoom room, bool frozen);
+  boost::asio::awaitable<void> settle(InstancePtr instance, bool launched);  // it ended, or never began, meanwhile
+  int instancesDir() const { return instancesDir_.get(); }
+  const SupervisorSettings& settings() const { return settings_; }
+
+  // Nothing is spawned or restarted from now on.
+  void refuseSpawns() { refusing_ = true; }
+  // Every live instance is stopped as `stop` does, waited for, and killed when the grace is over.
+  boost::asio::awaitable<void> stopAll(Nanoseconds grace);
+  // Waits until no cycle runs, at most this long.
+  boost::asio::awaitable<void> waitForCycles(Nanoseconds grace);
+  std::size_t liveCount() const;
+  void prune();
+
+ private:
+  using Effects = std::vector<Effect>;
+
+  // spawn, step by step (supervisor_spawn.cpp)
+  Result<std::shared_ptr<const contract::Contract>> admitted(const SpawnRequest& request, Json& admission) const;
+  Result<InstancePtr> makeInstance(const SpawnRequest& request, std::shared_ptr<const contract::Contract> contract);
+  Result<void> makeDirectories(const Instance& instance, const std::string& contextText);
+  Result<void> claimTask(const SpawnRequest& request, Instance& instance);
+  Result<sandbox::RoomPlan> planFor(const Instance& instance) const;
+  Result<sandbox::RoomPlan> prepare(const SpawnRequest& request, Instance& instance);
+  void roomStands(const InstancePtr& instance, sandbox::SpawnedRoom room);
+  boost::asio::awaitable<void> refuse(InstancePtr instance, Error error);
+
+  // life (supervisor_impl.cpp)
+  Result<InstancePtr> findLive(const InstanceId& id) const;
+  Result<Effects> happen(Instance& instance, Event event, const std::string& actor);
+  void watch(const InstancePtr& instance, Fd pidfd);
+  void startTimeout(Instance& instance);
+  void stopTimeout(Instance& instance);
+  boost::asio::awaitable<Result<void>> perform(InstancePtr instance, Effects effects, Nanoseconds grace);
+  boost::asio::awaitable<Result<void>> endRun(InstancePtr instance, Event event, EndCause cause, std::string actor,
+                                              Nanoseconds grace);
+  void startGrace(const InstancePtr& instance, Nanoseconds grace);
+  boost::asio::awaitable<void> finish(InstancePtr instance);
+
+  // the books (supervisor_books.cpp)
+  void readExitRecord(Instance& instance) const;
+  boost::asio::awaitable<void> book(InstancePtr instance);
+  Result<void> tellTask(Instance& instance);
+  Result<void> performVerdict(const Instance& instance, const Verdict& verdict);
+  void retryBooks(const InstancePtr& instance, const Error& error);
+  void notify(const InstancePtr& instance);
+  void considerRestart(const InstancePtr& instance);
+  bool cancelRestart(const InstanceId& id);
+  void audit(const Instance& instance, std::string kind, const std::string& actor, Json data, bool durable);
+
+  SupervisorParts parts_;
+  SupervisorSettings settings_;
+  RoomServer* rooms_ = nullptr;
+  std::function<void(const InstanceId&)> told_;
+  Fd instancesDir_, logDir_;
+  std::map<InstanceId, InstancePtr> instances_;
+  struct Restarts {
+    std::vector<BootTime> earlier;
+    AlarmId pending = 0;
+  };
+  std::map<AgentName, Restarts> restarts_;
+  bool refusing_ = false;
+};
+
+}  // namespace agentos::agentd
