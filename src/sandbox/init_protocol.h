@@ -25,6 +25,8 @@ enum InitDescriptor : int {
   kInitPayDirFd = 9,     // pay/, O_RDONLY | O_DIRECTORY: memory.peak, memory.events, cpu.stat are read at the end
   kInitSeccompFd = 10,   // memfd: struct sock_filter[] (seccomp.h)
   kInitListenerFd = 11,  // the first of InitPlan::listeners, in the plan's order
+  // kInitListenerFd + InitPlan::listeners: the lock on the room's uid range (slots.h). agent-init never touches it: that
+  // it stays open until the end is what keeps the range taken. The payload does not get it.
 };
 
 // The sync socket: one letter a message, and after kSyncFailed the reason. In order:

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/room_child.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <linux/openat2.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+#include "sandbox/channel.h"
+
+namespace agentos::sandbox {
+namespace {
+
+// Above every descriptor that agent-init is given, so that moving them to their places never runs over one.
+constexpr int kParking = 128;
+
+class RoomBuilder {
+ public:
+  explicit RoomBuilder(const ChildPlan& plan) : plan_(plan) {}
+
+  [[noreturn]] void run() {
+    dieWithSpawner();
+    enterNamespaces();
+    raiseLoopback();
+    openListeners();
+    awaitMaps();
+    becomeRoot();
+    mountRoot();
+    fillRoot();
+    mountKernelViews();
+    mountTemporary();
+    mountPlanned();
+    leaveHost();
+    execInit();
+  }
+
+ private:
+  // Names the step that was being done; the spawner adds strerror.
+  [[noreturn]] void giveUp(const char* step, const char* what = "") {
+    int error = errno;
+    std::array<char, 1024> text{};
+    std::size_t size = 0;
+    auto put = [&](const char* part) {
+      while (*part != '\0' && size + 1 < text.size()) text[size++] = *part++;
+    };
+    text[size++] = kChildFailed;
+    text[size++] = static_cast<char>('0' + error / 100 % 10);
+    text[size++] = static_cast<char>('0' + error / 10 % 10);
+    text[size++] = static_cast<char>('0' + error % 10);
+    put(" "), put(step);
+    if (*what != '\0') put(" "), put(what);
+    [[maybe_unused]] auto sent = ::send(plan_.sync, text.data(), size, MSG_NOSIGNAL);
+    ::_exit(1);
+  }
+  void require(bool done, const char* step, const char* what = "") {
+    if (!done) giveUp(step, what);
+  }
+
+  // Until agent-init takes over, which then leaves by itself at an end of file before the go.
+  void dieWithSpawner() { require(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl(PR_SET_PDEATHSIG)"); }
+
+  void enterNamespaces() {
+    require(::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
+    if (!plan_.hostName.empty()) require(::sethostname(plan_.hostName.data(), plan_.hostName.size()) == 0, "sethostname");
+  }
+
+  void raiseLoopback() {
+    int probe = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifreq request{};
+    std::memcpy(request.ifr_name, "lo", 3);
+    request.ifr_flags = IFF_UP;
+    require(probe >= 0 && ::ioctl(probe, SIOCSIFFLAGS, &request) == 0, "raising the loopback interface");
+    ::close(probe);
+  }
+
+  void openListeners() {
+    for (std::size_t i = 0; i < plan_.ports.size(); ++i) {
+      int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_port = htons(plan_.ports[i]);
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      bool bound = fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+      require(bound && ::listen(fd, SOMAXCONN) == 0, "binding a listener");
+      listeners_[i] = fd;
+    }
+  }
+
+  void awaitMaps() {
+    iovec part{letters_.data(), letters_.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxPassed)> control;
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got = ::recvmsg(plan_.sync, &message, MSG_CMSG_CLOEXEC);
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (got < 1 || letters_[0] != kChildMapped || header == nullptr) ::_exit(0);  // the spawner gave it up
+    std::memcpy(passed_.data(), CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+  }
+
+  void becomeRoot() {
+    require(::setgroups(0, nullptr) == 0, "setgroups");
+    require(::setresgid(0, 0, 0) == 0, "setresgid");
+    require(::setresuid(0, 0, 0) == 0, "setresuid");
+    dieWithSpawner();  // a change of ids had cleared it
+    // Not the spawner's session keyring.
+    require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EDQUOT, "a keyring of its own");
+  }
+
+  void mountRoot() {
+    require(::mount("room", "root", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m,nr_inodes=1024") == 0, "mounting the root");
+    require(::chdir("root") == 0, "entering the root");
+  }
+
+  void fillRoot() {
+    for (const char* name : {"proc", "sys", "sys/fs", "sys/fs/cgroup", "tmp", "run", "var", "home", "home/agent"}) {
+      require(::mkdir(name, 0755) == 0, "making the directory", name);
+    }
+    require(::symlink("../tmp", "var/tmp") == 0, "linking /var/tmp");
+    for (const auto& link : plan_.roomTemplate->links) {
+      require(::symlink(link.target.c_str(), link.name.c_str()) == 0, "linking", link.name.c_str());
+    }
+    for (const auto& name : plan_.roomTemplate->binds) {
+      require(::mkdir(name.c_str(), 0755) == 0, "making the directory", name.c_str());
+      std::array<char, 64> source{'.', '.', '/'};
+      std::memcpy(source.data() + 3, name.data(), std::min(name.size(), source.size() - 4));
+      require(::mount(source.data(), name.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0, "binding", name.c_str());
+    }
+    for (const auto& path : plan_.directories) {
+      require(::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST, "making the directory", path.c_str());
+    }
+  }
+
+  void mountKernelViews() {
+    constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    require(::mount("proc", "proc", "proc", kFlags, "hidepid=2") == 0, "mounting /proc");
+    for (const auto& path : plan_.roomTemplate->masks) {
+      require(::mount("../masked", path.c_str(), nullptr, MS_BIND, nullptr) == 0, "masking", path.c_str());
+    }
+    require(::mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5") == 0,
+            "mounting /dev/pts");
+    place(passed_[kPassPayTree], "sys/fs/cgroup");
+  }
+
+  void mountTemporary() {
+    constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV;
+    require(::mount("shm", "dev/shm", "tmpfs", kFlags, plan_.shmOptions.c_str()) == 0, "mounting /dev/shm");
+    require(::mount("tmp", "tmp", "tmpfs", kFlags, plan_.tmpOptions.c_str()) == 0, "mounting /tmp");
+    if (plan_.homeOptions.empty()) return;
+    require(::mount("home", "home/agent", "tmpfs", kFlags, plan_.homeOptions.c_str()) == 0, "mounting /home/agent");
+  }
+
+  // Never through a link: a mount around the target may hold what an earlier run of the agent left there.
+  void place(int tree, const char* target) {
+    open_how how{O_PATH | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int spot = static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, target, &how, sizeof how));
+    require(spot >= 0, "finding the mount target", target);
+    constexpr unsigned kByDescriptor = 0x04 | 0x40;  // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    require(::syscall(SYS_move_mount, tree, "", spot, "", kByDescriptor) == 0, "mounting on", target);
+    ::close(spot);
+  }
+
+  void mountPlanned() {
+    std::size_t next = kPassedFixed;
+    for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
+      char letter = letters_[1 + i];
+      const auto& target = plan_.targets[i];
+      if (letter == '-') continue;
+      if (target.make && letter == 'd') {
+        require(::mkdir(target.path.c_str(), 0755) == 0 || errno == EEXIST, "making the mount target", target.path.c_str());
+      } else if (target.make) {
+        int file = ::open(target.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
+        require(file >= 0, "making the mount target", target.path.c_str());
+        ::close(file);
+      }
+      place(passed_[next++], target.path.c_str());
+    }
+  }
+
+  // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top and is taken off at once.
+  void leaveHost() {
+    require(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");
+    require(::umount2(".", MNT_DETACH) == 0, "taking off the host's root");
+    require(::chdir("/") == 0, "entering the new root");
+    constexpr unsigned long kClosed = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
+    require(::mount(nullptr, "/", nullptr, kClosed, nullptr) == 0, "closing the root");
+  }
+
+  int park(int fd) {
+    int parked = ::fcntl(fd, F_DUPFD_CLOEXEC, kParking);
+    require(parked >= 0, "moving a descriptor");
+    return parked;
+  }
+
+  [[noreturn]] void execInit() {
+    auto count = plan_.ports.size();
+    if (auto sent = sendBuilt(count); !sent) giveUp("telling the spawner");
+    std::array<int, kInitListenerFd + kMaxListeners + 1> places{};
+    places[0] = places[1] = places[2] = park(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    places[kInitPlanFd] = park(passed_[kPassPlan]);
+    places[kInitControlFd] = park(passed_[kPassControl]);
+    places[kInitLogDirFd] = park(passed_[kPassLogDir]);
+    places[kInitRecordDirFd] = park(passed_[kPassRecordDir]);
+    places[kInitPayProcsFd] = park(passed_[kPassPayProcs]);
+    places[kInitSyncFd] = park(plan_.sync);
+    places[kInitPayDirFd] = park(passed_[kPassPayDir]);
+    places[kInitSeccompFd] = park(passed_[kPassSeccomp]);
+    for (std::size_t i = 0; i < count; ++i) places[kInitListenerFd + i] = park(listeners_[i]);
+    places[kInitListenerFd + count] = park(passed_[kPassSlot]);
+    int program = park(plan_.initProgram);
+    auto used = kInitListenerFd + count + 1;
+    for (std::size_t i = 0; i < used; ++i) require(::dup2(places[i], static_cast<int>(i)) >= 0, "placing a descriptor");
+    require(::close_range(static_cast<unsigned>(used), ~0U, CLOSE_RANGE_CLOEXEC) == 0, "close_range");
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    require(::prctl(PR_SET_PDEATHSIG, 0) == 0, "prctl(PR_SET_PDEATHSIG)");
+    char name[] = "agent-init";
+    std::array<char*, 2> argv{name, nullptr};
+    std::array<char*, 1> env{nullptr};
+    ::syscall(SYS_execveat, program, "", argv.data(), env.data(), AT_EMPTY_PATH);
+    giveUp("executing agent-init");
+  }
+
+  // sendPacket allocates nothing when all goes well.
+  bool sendBuilt(std::size_t count) {
+    char letter = kChildBuilt;
+    auto sent = sendPacket(plan_.sync, {&letter, 1}, std::span(listeners_).first(count));
+    return sent && *sent;
+  }
+
+  const ChildPlan& plan_;
+  std::array<char, 64> letters_{};
+  std::array<int, kMaxPassed> passed_{};
+  std::array<int, kMaxListeners> listeners_{};
+};
+
+}  // namespace
+
+void runChild(const ChildPlan& plan) { RoomBuilder(plan).run(); }
+
+}  // namespace agentos::sandbox

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The spawner's child, from clone to agent-init: PID 1 of the room, in its user namespace, building the room around
+// itself. It runs beside threads that were not cloned, so it takes no memory and no lock: everything it needs is
+// prepared before the clone or comes in one message after it.
+//
+// On its sync socket, before agent-init's own words (init_protocol.h):
+//   M, from the spawner: the id maps are written; with it one letter for each mount (d directory, f file, - left out)
+//      and the descriptors of PassedFd, then one for each mount that is not left out
+//   B, to the spawner: the room stands; with it the listeners
+//   E, to the spawner: "<errno> <step>": it does not
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/init_protocol.h"
+#include "sandbox/room_template.h"
+
+namespace agentos::sandbox {
+
+enum ChildMessage : char { kChildMapped = 'M', kChildBuilt = 'B', kChildFailed = 'E' };
+
+// The first descriptors of M, in this order.
+enum PassedFd : std::size_t {
+  kPassPlan,
+  kPassControl,
+  kPassLogDir,
+  kPassRecordDir,
+  kPassPayProcs,
+  kPassPayDir,
+  kPassSeccomp,
+  kPassSlot,
+  kPassPayTree,  // pay/ as a detached mount, for /sys/fs/cgroup
+  kPassedFixed,
+};
+
+struct ChildPlan {
+  int sync = -1;
+  int initProgram = -1;
+  const RoomTemplate* roomTemplate = nullptr;
+  std::string hostName;
+  std::vector<std::uint16_t> ports;
+  std::vector<std::string> directories;  // to make on the root, outer first; relative
+  struct Target {
+    std::string path;  // relative to the root
+    bool make = true;  // the place is on the room's own root (else it must exist in the mount around it)
+  };
+  std::vector<Target> targets;  // one a mount, in M's order
+  std::string tmpOptions, shmOptions;
+  std::string homeOptions;  // empty: the plan mounts /home/agent
+};
+
+[[noreturn]] void runChild(const ChildPlan& plan);
+
+}  // namespace agentos::sandbox
