@@ -3,6 +3,7 @@
 // outcome. Reservations and settlements are rows in agentd.db; caps count both. Exact integers throughout.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,13 +24,13 @@ struct Price {
   MicroUsd inputPerMillion, outputPerMillion, cachedInputPerMillion;
   bool operator==(const Price&) const = default;
 };
-// Rounded up to the next micro-dollar, per call.
+// Rounded up to the next micro-dollar, per call. Never overflows: a sum past 10^15 is 10^15.
 MicroUsd costOf(const Price& price, const Usage& usage);
 
 // The caps that bind one call; absent: none. Days, weeks and months are those of the company's zone.
 struct Caps {
-  std::optional<MicroUsd> perRun, perDay, perWeek, perMonth, companyPerDay, companyPerMonth;
-  std::optional<std::int64_t> tokensPerRun;
+  std::optional<MicroUsd> perRun = {}, perDay = {}, perWeek = {}, perMonth = {}, companyPerDay = {}, companyPerMonth = {};
+  std::optional<std::int64_t> tokensPerRun = {};
 };
 
 struct Account {  // who pays
@@ -37,8 +38,9 @@ struct Account {  // who pays
 };
 
 struct CapLeft {
-  std::string name;  // "per_run_usd"
+  std::string name;  // "per_run_usd", …; "tokens_per_run" counts tokens in the same fields
   MicroUsd cap, used, reserved;
+  MicroUsd left() const { return {std::max<std::int64_t>(0, cap.count - used.count - reserved.count)}; }
 };
 
 class Ledger {
@@ -72,6 +74,10 @@ class Ledger {
   virtual Result<std::vector<Total>> totals(By by, std::optional<Timestamp> since) = 0;
   virtual Result<std::vector<Settlement>> settlements(std::int64_t afterId, std::size_t limit) = 0;
   virtual Result<MicroUsd> costOfRun(const std::string& instance) = 0;
+
+  // The outbox (costs.h): every settlement up to this id is in the cost files.
+  virtual Result<std::int64_t> exportedUpTo() = 0;
+  virtual Result<void> markExported(std::int64_t settlementId) = 0;
 };
 
 }  // namespace agentos::models

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "models/meter.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <boost/system/system_error.hpp>
+
+#include "models/chat.h"
+#include "models/estimate.h"
+#include "models/json_read.h"
+
+namespace agentos::models {
+namespace {
+
+// An open reservation, settled when it goes: by settle() with the answer's usage, else by the destructor with what the
+// driver wrote into `used` until then.
+class OpenCall {
+ public:
+  OpenCall(Ledger& ledger, const Meter::Settled& settled, std::int64_t id, Price price, Usage worst)
+      : ledger_(ledger), settled_(settled), id_(id), price_(price), worst_(worst) {}
+  OpenCall(const OpenCall&) = delete;
+  OpenCall& operator=(const OpenCall&) = delete;
+  // A failure here leaves the reservation open; it still counts against the caps, and settleOrphans closes it.
+  ~OpenCall() {
+    if (id_ != 0) static_cast<void>(settle(bounded(used), "cut"));
+  }
+
+  Result<Ledger::Settlement> settle(const Usage& usage, const std::string& outcome) {
+    auto settlement = ledger_.settle(std::exchange(id_, 0), usage, costOf(price_, usage), outcome);
+    if (settlement && settled_) settled_(*settlement);
+    return settlement;
+  }
+  // An estimate never exceeds what was reserved for the call.
+  Usage bounded(const Usage& estimate) const {
+    return {std::min(estimate.inputTokens, worst_.inputTokens), std::min(estimate.outputTokens, worst_.outputTokens),
+            std::min(estimate.cachedTokens, worst_.inputTokens)};
+  }
+
+  Usage used;
+
+ private:
+  Ledger& ledger_;
+  const Meter::Settled& settled_;
+  std::int64_t id_;
+  Price price_;
+  Usage worst_;
+};
+
+struct ClientSide {
+  ChunkSink sink;
+  bool wantsUsage = false;
+  bool failed = false;
+};
+
+// The chunk that only carries the usage is for clients that asked for it: others stumble over its empty choices.
+boost::asio::awaitable<Result<void>> passOn(std::shared_ptr<ClientSide> client, const Json& chunk) {
+  const Json* choices = member(chunk, "choices");
+  if (!client->wantsUsage && choices && choices->empty() && member(chunk, "usage")) co_return Result<void>();
+  auto passed = co_await client->sink(chunk);
+  client->failed = client->failed || !passed;
+  co_return passed;
+}
+
+std::shared_ptr<ClientSide> clientSide(ChunkSink sink, const Json& body) {
+  auto client = std::make_shared<ClientSide>();
+  client->sink = std::move(sink);
+  const Json* options = member(body, "stream_options");
+  client->wantsUsage = options && trueAt(*options, "include_usage");
+  return client;
+}
+
+// A token is counted as four bytes here, as the context composer does: a wall that is met on an estimate should not be
+// met early.
+Result<void> checkContext(const Json& body, const std::optional<std::int64_t>& most) {
+  const auto tokens = static_cast<std::int64_t>(dumpJson(body).size() / 4);
+  if (!most || tokens <= *most) return {};
+  return fail(ErrorCode::kTooLarge, fmt::format("the request has about {} tokens, and the contract allows {}", tokens, *most),
+              "send fewer or shorter messages, or raise modelPolicy.max_context_tokens");
+}
+
+// What the endpoint is told is what was reserved: without a max_tokens it could write more than any cap foresaw.
+Json cappedBody(Json body, const ModelSpec& spec) {
+  const char* key = member(body, "max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
+  body[key] = outputCapOf(body, spec);
+  return body;
+}
+
+boost::asio::awaitable<Result<ChatAnswer>> runDriver(ModelDriver* driver, ChatRequest request, ChunkSink sink, Usage& used) {
+  try {
+    co_return co_await driver->complete(std::move(request), std::move(sink), used);
+  } catch (const boost::system::system_error& error) {
+    co_return fail(ErrorCode::kUnavailable, std::string("the model call was cancelled: ") + error.code().message());
+  } catch (const std::exception& error) {
+    co_return fail(ErrorCode::kInternal, std::string("the model driver threw: ") + error.what());
+  }
+}
+
+}  // namespace
+
+Meter::Meter(const ModelRegistry& models, Ledger& ledger, Settled settled)
+    : models_(models), ledger_(ledger), settled_(std::move(settled)) {}
+
+boost::asio::awaitable<Result<MeteredAnswer>> Meter::complete(MeteredRequest request, ChunkSink sink) {
+  AGENTOS_CO_CHECK(checkChatRequest(request.body));
+  AGENTOS_CO_TRY(const ModelChoice choice, models_.resolve(request.policy.allow, textAt(request.body, "model")));
+  AGENTOS_CO_CHECK(checkContext(request.body, request.policy.maxContextTokens));
+  const Usage worst = worstCaseOf(request.body, choice.spec);
+  AGENTOS_CO_TRY(const std::int64_t reservation,
+                 ledger_.reserve(request.account, request.caps, choice.spec.name, costOf(choice.spec.price, worst),
+                                 worst.inputTokens + worst.outputTokens));
+  OpenCall call(ledger_, settled_, reservation, choice.spec.price, worst);
+
+  const auto client = clientSide(std::move(sink), request.body);
+  ChatRequest forDriver{.model = choice.spec.upstream,
+                        .agent = request.account.agent,
+                        .instance = request.account.instance,
+                        .body = cappedBody(std::move(request.body), choice.spec),
+                        .stream = false,
+                        .timeout = request.timeout};
+  forDriver.stream = trueAt(forDriver.body, "stream");
+  ChunkSink toClient = [client](const Json& chunk) { return passOn(client, chunk); };
+  auto answer = co_await runDriver(choice.driver, std::move(forDriver), std::move(toClient), call.used);
+
+  if (!answer) {
+    const bool cut = client->failed || answer.error().code == ErrorCode::kUnavailable;
+    AGENTOS_CO_CHECK(call.settle(call.bounded(call.used), cut ? "cut" : "failed"));
+    co_return std::unexpected(std::move(answer).error());
+  }
+  AGENTOS_CO_TRY(auto settlement, call.settle(answer->usageKnown ? answer->usage : call.bounded(answer->usage), "ok"));
+  co_return MeteredAnswer{choice.spec.name, *std::move(answer), std::move(settlement)};
+}
+
+}  // namespace agentos::models
