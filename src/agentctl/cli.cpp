@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentctl/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "agentctl/completion.h"
+#include "agentctl/fields.h"
+#include "agentctl/groups.h"
+#include "agentctl/version.h"
+#include "base/text.h"
+
+namespace agentos::agentctl {
+namespace {
+
+constexpr int kUsage = 2;
+
+void addGlobalOptions(CLI::App& app, GlobalOptions& options) {
+  app.add_option("--socket", options.socket, "agentd's socket (else AGENTD_SOCKET, else --prefix)")->type_name("PATH");
+  app.add_option("--prefix", options.prefix, "the root of a private instance: DIR/run/agentd/agentd.sock")->type_name("DIR");
+  app.add_option("-o,--output", options.format, "table (default), wide, json, yaml or name")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}).description(""));
+  app.add_option("--request-timeout", options.requestTimeout, "how long one answer may take (30s)")->type_name("30s");
+  app.add_flag("--no-color", options.noColour, "no colour, even on a terminal (NO_COLOR says the same)");
+  app.add_flag("-q,--quiet", options.quiet, "no messages but errors");
+}
+
+void addCommands(CLI::App& app, Handler& chosen) {
+  Command root(app, chosen);
+  addAgentCommands(root);
+  addAgentControlCommands(root);
+  addLogCommands(root);
+  addContractCommands(root);
+  addCompanyCommands(root);
+  addTaskCommands(root);
+  addMessageCommands(root);
+  addCycleCommands(root);
+  addModelCommands(root);
+  addAuditCommands(root);
+  addSystemCommands(root);
+  addCompletionCommands(root, app);
+}
+
+// The command that parsing got to.
+const CLI::App& deepest(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app : deepest(*parsed.front());
+}
+
+std::string nameOf(const CLI::App& app) {
+  return app.get_parent() == nullptr ? app.get_name() : nameOf(*app.get_parent()) + " " + app.get_name();
+}
+
+// "agentctl task lst" got as far as task: which of its verbs was meant?
+std::string unknownVerb(const CLI::App& at, const std::string& word) {
+  std::vector<std::string> names;
+  for (const auto* child : at.get_subcommands([](const CLI::App*) { return true; })) names.push_back(child->get_name());
+  std::vector<std::string_view> views(names.begin(), names.end());
+  auto meant = didYouMean(word, views);
+  return nameOf(at) + " has no command \"" + word + "\"" +
+         (meant ? "; did you mean \"" + *meant + "\"?" : "; " + nameOf(at) + " --help lists them");
+}
+
+int explain(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  const CLI::App& at = deepest(app);
+  auto extras = app.remaining(true);
+  auto word = std::ranges::find_if(extras, [](const std::string& text) { return !text.starts_with("-"); });
+  bool needsVerb = !at.get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (needsVerb && word != extras.end()) {
+    complain(unknownVerb(at, *word));
+  } else if (needsVerb && extras.empty()) {
+    std::fputs(at.help(nameOf(at)).c_str(), stderr);
+  } else {
+    complain(std::string(error.what()) + "; " + nameOf(at) + " --help shows what it takes");
+  }
+  return kUsage;
+}
+
+int perform(const GlobalOptions& options, const Handler& handler) {
+  auto timeout = durationArgument("--request-timeout", options.requestTimeout);
+  Result<int> outcome = 0;
+  if (!timeout) {
+    outcome = std::unexpected(timeout.error());
+  } else {
+    Session session(options, *timeout);
+    outcome = handler(session);
+  }
+  if (outcome) return *outcome;
+  complain(outcome.error().message());
+  return infoOf(outcome.error().code).exitStatus;
+}
+
+}  // namespace
+
+int runCli(int argc, char** argv) {
+  CLI::App app("Drives agentd, which runs AI agents on this machine the way systemd runs services.", "agentctl");
+  app.footer("Exit status: 0 done, 1 failed, 2 usage or invalid input, 3 daemon unreachable, 4 refused, 5 not found, 6 timed out.");
+  app.set_version_flag("--version", std::string("agentctl ") + kVersion);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(28);
+  GlobalOptions options;
+  Handler chosen;
+  addGlobalOptions(app, options);
+  addCommands(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return explain(app, error);
+  }
+  return perform(options, chosen);
+}
+
+}  // namespace agentos::agentctl

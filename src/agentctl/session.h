@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command's handler works with: the connection, the output, and the options that all commands have.
+#pragma once
+
+#include <string>
+
+#include "agentctl/output.h"
+#include "base/clock.h"
+#include "client/client.h"
+
+namespace agentos::agentctl {
+
+struct GlobalOptions {
+  std::string socket, prefix, format = "table", requestTimeout = "30s";
+  bool noColour = false, quiet = false;
+};
+
+// --socket, then AGENTD_SOCKET, then --prefix, then the default.
+std::string findSocket(const GlobalOptions& options);
+Format formatOf(const std::string& word);
+// On a terminal, unless NO_COLOR (https://no-color.org) or --no-color says otherwise.
+bool mayColour(const GlobalOptions& options);
+
+class Session {
+ public:
+  Session(const GlobalOptions& options, Nanoseconds timeout);
+
+  client::Client& client() { return client_; }
+  Output& out() { return out_; }
+
+  Result<Json> get(const std::string& path, std::vector<std::pair<std::string, std::string>> query = {});
+  Result<Json> post(const std::string& path, Json body = Json::object());
+  Result<Json> list(const std::string& path, std::vector<std::pair<std::string, std::string>> query = {});
+  // For a request that is known to take so much longer.
+  void extendTimeout(Nanoseconds by) { timeout_ += by; }
+
+ private:
+  client::Client client_;
+  Output out_;
+  Nanoseconds timeout_;
+};
+
+}  // namespace agentos::agentctl

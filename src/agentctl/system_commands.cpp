@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// system: the daemon itself.
+#include "agentctl/doctor.h"
+#include "agentctl/fields.h"
+#include "agentctl/groups.h"
+#include "agentctl/version.h"
+
+namespace agentos::agentctl {
+namespace {
+
+// Whatever the daemon tells about itself, as "path: value" lines.
+void flatten(const Json& value, const std::string& path, std::vector<Column>& rows) {
+  if (!value.is_object()) {
+    rows.push_back({path, [text = textOf({{"v", value}}, "v")](const Json&) { return text; }});
+    return;
+  }
+  for (const auto& member : value.items()) flatten(member.value(), path.empty() ? member.key() : path + "." + member.key(), rows);
+}
+
+Result<int> info(Session& session) {
+  AGENTOS_TRY(auto system, session.get("/v1/system"));
+  std::vector<Column> rows;
+  flatten(system, "", rows);
+  session.out().thing(system, rows, "version");
+  return 0;
+}
+
+// A broken file keeps the old contract in force: said, and a failure for scripts.
+Result<int> reload(Session& session) {
+  AGENTOS_TRY(auto report, session.post("/v1/system/reload"));
+  static const std::vector<Column> rows = {
+      {"Added", [](const Json& v) { return textOf(v, "added"); }},
+      {"Changed", [](const Json& v) { return textOf(v, "changed"); }},
+      {"Removed", [](const Json& v) { return textOf(v, "removed"); }},
+  };
+  session.out().thing(report, rows, "version");
+  const Json* problems = findField(report, "problems");
+  if (problems == nullptr || !problems->is_array() || problems->empty()) return 0;
+  for (const auto& problem : *problems) Output::sayAlways(problem.is_string() ? problem.get<std::string>() : dumpJson(problem));
+  complain("what was in force before stays in force for the files named above");
+  return 1;
+}
+
+Result<int> version(Session& session) {
+  auto system = session.get("/v1/system");
+  Json versions = {{"agentctl", kVersion}, {"agentd", system ? Json(textOf(*system, "version")) : Json(nullptr)}};
+  static const std::vector<Column> rows = {
+      {"agentctl", [](const Json& v) { return textOf(v, "agentctl"); }},
+      {"agentd", [](const Json& v) { return textOf(v, "agentd"); }},
+  };
+  session.out().thing(versions, rows, "agentctl");
+  if (!system) session.out().say(system.error().message());
+  return 0;
+}
+
+}  // namespace
+
+void addSystemCommands(Command& root) {
+  auto group = root.group("system", "The daemon itself");
+  group.verb("info", "Show the daemon: version, paths, platform, counts", [](Session& session) { return info(session); });
+  group.verb("doctor", "Check the daemon and this machine; exit 1 when something failed",
+             [](Session& session) { return showFindings(session, examineDaemon(session), "all is well"); });
+  addEventsVerb(group);
+  group.verb("reload", "Read contracts and configuration again", [](Session& session) { return reload(session); });
+  group.verb("version", "Show the versions of agentctl and agentd", [](Session& session) { return version(session); });
+}
+
+}  // namespace agentos::agentctl
