@@ -25,7 +25,8 @@ Result<int> change(Session& session, const std::string& id, const std::string& v
 }
 
 // Each of several; the first error is the result, after all have been tried.
-Result<int> changeAll(Session& session, const std::vector<std::string>& ids, const std::string& verb, const Json& body) {
+Result<int> changeAll(Session& session, const std::vector<std::string>& ids, const std::string& verb,
+                      const Json& body) {
   Result<int> outcome = 0;
   for (const auto& id : ids) {
     auto done = change(session, id, verb, body);
@@ -60,7 +61,8 @@ Result<Json> signalOf(const std::string& text) {
     const char* known = ::sigabbrev_np(signal);
     if (known != nullptr && name == known) return Json(signal);
   }
-  return fail(ErrorCode::kInvalidArgument, "--signal: there is no signal \"" + text + "\"", "a number, or a name such as TERM or SIGHUP");
+  return fail(ErrorCode::kInvalidArgument, "--signal: there is no signal \"" + text + "\"",
+              "a number, or a name such as TERM or SIGHUP");
 }
 
 Result<int> kill(Session& session, const std::vector<std::string>& ids, const std::string& signalText) {
@@ -87,7 +89,9 @@ Result<int> wait(Session& session, const std::string& id, const std::string& tim
 
 void addVerb(Command& root, const std::string& verb, const std::string& help) {
   auto ids = std::make_shared<std::vector<std::string>>();
-  root.verb(verb, help, [ids, verb](Session& session) { return changeAll(session, *ids, verb, Json::object()); }, Names::kAgents)
+  root.verb(
+          verb, help, [ids, verb](Session& session) { return changeAll(session, *ids, verb, Json::object()); },
+          Names::kAgents)
       .arguments("ID", *ids, "instance ids, beginnings of them, or agents' names")
       .heading("Agents");
 }
@@ -119,11 +123,13 @@ Result<Json> waitForEnd(Session& session, const std::string& id, std::optional<N
     Nanoseconds once = kOneWait;
     if (timeout) once = std::min(once, std::max(Nanoseconds(0), *timeout - (clock.bootNow() - start)));
     auto millis = std::to_string(std::max<std::int64_t>(1, once / std::chrono::milliseconds(1))) + "ms";
-    auto ended = session.client().call(
-        {.path = pathOf("/v1/agents", {id, "wait"}), .query = {{"timeout", millis}}, .timeout = once + std::chrono::seconds(15)});
+    auto ended = session.client().call({.path = pathOf("/v1/agents", {id, "wait"}),
+                                        .query = {{"timeout", millis}},
+                                        .timeout = once + std::chrono::seconds(15)});
     if (ended || ended.error().code != ErrorCode::kTimedOut) return ended;
     if (timeout && clock.bootNow() - start >= *timeout) {
-      return fail(ErrorCode::kTimedOut, id + " has not ended within " + formatDuration(*timeout), "wait longer, or stop it");
+      return fail(ErrorCode::kTimedOut, id + " has not ended within " + formatDuration(*timeout),
+                  "wait longer, or stop it");
     }
   }
 }
@@ -137,14 +143,16 @@ void addAgentControlCommands(Command& root) {
     std::string grace, signal;
   };
   auto stopping = std::make_shared<StopArgs>();
-  root.verb("stop", "End an agent: its stop signal, then kill",
-            [stopping](Session& session) { return stop(session, stopping->ids, stopping->grace); }, Names::kAgents)
+  root.verb(
+          "stop", "End an agent: its stop signal, then kill",
+          [stopping](Session& session) { return stop(session, stopping->ids, stopping->grace); }, Names::kAgents)
       .arguments("ID", stopping->ids, "instance ids, beginnings of them, or agents' names")
       .option("--grace", stopping->grace, "how long it may take to end by itself (default: the contract's)", "10s")
       .heading("Agents");
   auto ending = std::make_shared<StopArgs>();
-  root.verb("kill", "End every process of an agent at once, or send it a signal",
-            [ending](Session& session) { return kill(session, ending->ids, ending->signal); }, Names::kAgents)
+  root.verb(
+          "kill", "End every process of an agent at once, or send it a signal",
+          [ending](Session& session) { return kill(session, ending->ids, ending->signal); }, Names::kAgents)
       .arguments("ID", ending->ids, "instance ids, beginnings of them, or agents' names")
       .option("--signal,-s", ending->signal, "only send this signal", "TERM")
       .heading("Agents");
@@ -153,14 +161,16 @@ void addAgentControlCommands(Command& root) {
     std::string id, time;
   };
   auto again = std::make_shared<OneArgs>();
-  root.verb("restart", "Stop an agent and start it anew", [again](Session& session) { return restart(session, again->id, again->time); },
-            Names::kAgents)
+  root.verb(
+          "restart", "Stop an agent and start it anew",
+          [again](Session& session) { return restart(session, again->id, again->time); }, Names::kAgents)
       .argument("ID", again->id, "an instance id, the beginning of one, or an agent's name")
       .option("--grace", again->time, "how long it may take to end by itself", "10s")
       .heading("Agents");
   auto waited = std::make_shared<OneArgs>();
-  root.verb("wait", "Wait until an agent has ended; exit 0 only when it succeeded",
-            [waited](Session& session) { return wait(session, waited->id, waited->time); }, Names::kAgents)
+  root.verb(
+          "wait", "Wait until an agent has ended; exit 0 only when it succeeded",
+          [waited](Session& session) { return wait(session, waited->id, waited->time); }, Names::kAgents)
       .argument("ID", waited->id, "an instance id, the beginning of one, or an agent's name")
       .option("--timeout", waited->time, "no longer than this; then exit 6", "30s")
       .heading("Agents");

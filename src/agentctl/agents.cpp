@@ -163,12 +163,14 @@ void addAgentCommands(Command& root) {
       .alias("list")
       .heading("Agents");
   auto shown = std::make_shared<std::string>();
-  root.verb("status", "Show one agent", [shown](Session& session) { return status(session, *shown); }, Names::kAgents)
+  root.verb(
+          "status", "Show one agent", [shown](Session& session) { return status(session, *shown); }, Names::kAgents)
       .argument("ID", *shown, "an instance id, the beginning of one, or an agent's name")
       .heading("Agents");
   auto inspected = std::make_shared<std::string>();
-  root.verb("inspect", "Show everything about one agent, as JSON", [inspected](Session& session) { return inspect(session, *inspected); },
-            Names::kAgents)
+  root.verb(
+          "inspect", "Show everything about one agent, as JSON",
+          [inspected](Session& session) { return inspect(session, *inspected); }, Names::kAgents)
       .argument("ID", *inspected, "an instance id, the beginning of one, or an agent's name")
       .heading("Agents");
 }

@@ -19,8 +19,9 @@ Result<int> query(Session& session, const QueryArgs& args) {
   AGENTOS_TRY(auto until, timeArgument(args.until));
   EventsWanted wanted;
   wanted.count = args.limit;
-  wanted.filter = {{"kind", args.kind}, {"agent", args.agent}, {"instance", args.instance}, {"task", args.task},
-                   {"trace", args.trace}, {"since", since}, {"until", until}};
+  wanted.filter = {{"kind", args.kind}, {"agent", args.agent}, {"instance", args.instance},
+                   {"task", args.task}, {"trace", args.trace}, {"since", since},
+                   {"until", until}};
   return showEvents(session, wanted);
 }
 
@@ -60,7 +61,8 @@ void addAuditCommands(Command& root) {
       .option("--since", args->since, "10m, or an RFC 3339 time", "TIME")
       .option("--until", args->until, "10m, or an RFC 3339 time", "TIME")
       .number("--limit,-n", args->limit, "how many at most (100)");
-  group.verb("verify", "Walk the whole chain; exit 1 when it is broken", [](Session& session) { return verify(session); });
+  group.verb("verify", "Walk the whole chain; exit 1 when it is broken",
+             [](Session& session) { return verify(session); });
 }
 
 }  // namespace agentos::agentctl

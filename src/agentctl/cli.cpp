@@ -17,7 +17,8 @@ constexpr int kUsage = 2;
 
 void addGlobalOptions(CLI::App& app, GlobalOptions& options) {
   app.add_option("--socket", options.socket, "agentd's socket (else AGENTD_SOCKET, else --prefix)")->type_name("PATH");
-  app.add_option("--prefix", options.prefix, "the root of a private instance: DIR/run/agentd/agentd.sock")->type_name("DIR");
+  app.add_option("--prefix", options.prefix, "the root of a private instance: DIR/run/agentd/agentd.sock")
+      ->type_name("DIR");
   app.add_option("-o,--output", options.format, "table (default), wide, json, yaml or name")
       ->type_name("FORMAT")
       ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}).description(""));
@@ -58,8 +59,8 @@ std::string unknownVerb(const CLI::App& at, const std::string& word) {
   for (const auto* child : at.get_subcommands([](const CLI::App*) { return true; })) names.push_back(child->get_name());
   std::vector<std::string_view> views(names.begin(), names.end());
   auto meant = didYouMean(word, views);
-  return nameOf(at) + " has no command \"" + word + "\"" +
-         (meant ? "; did you mean \"" + *meant + "\"?" : "; " + nameOf(at) + " --help lists them");
+  std::string what = "\"" + word + "\" is no command of " + nameOf(at) + "; ";
+  return what + (meant ? "did you mean \"" + *meant + "\"?" : nameOf(at) + " --help lists them");
 }
 
 int explain(const CLI::App& app, const CLI::ParseError& error) {
@@ -71,7 +72,7 @@ int explain(const CLI::App& app, const CLI::ParseError& error) {
   if (needsVerb && word != extras.end()) {
     complain(unknownVerb(at, *word));
   } else if (needsVerb && extras.empty()) {
-    std::fputs(at.help(nameOf(at)).c_str(), stderr);
+    std::fputs(at.help(at.get_parent() == nullptr ? "" : nameOf(*at.get_parent())).c_str(), stderr);
   } else {
     complain(std::string(error.what()) + "; " + nameOf(at) + " --help shows what it takes");
   }
@@ -96,7 +97,9 @@ int perform(const GlobalOptions& options, const Handler& handler) {
 
 int runCli(int argc, char** argv) {
   CLI::App app("Drives agentd, which runs AI agents on this machine the way systemd runs services.", "agentctl");
-  app.footer("Exit status: 0 done, 1 failed, 2 usage or invalid input, 3 daemon unreachable, 4 refused, 5 not found, 6 timed out.");
+  app.footer(
+      "Exit status: 0 done, 1 failed, 2 usage or invalid input, 3 daemon unreachable, 4 refused, 5 not found, 6 timed "
+      "out.");
   app.set_version_flag("--version", std::string("agentctl ") + kVersion);
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);

@@ -15,7 +15,7 @@ Command Command::group(const std::string& name, const std::string& help) {
 
 Command Command::verb(const std::string& name, const std::string& help, Handler handler, Names names) {
   auto* child = app_->add_subcommand(name, help);
-  child->fallthrough();
+  child->fallthrough()->group("Commands");
   child->callback([chosen = chosen_, handler = std::move(handler)] { *chosen = handler; });
   offerNames(*child, names);
   return {*child, *chosen_};
@@ -30,12 +30,14 @@ Command& Command::argument(const std::string& name, std::string& into, const std
   return *this;
 }
 
-Command& Command::arguments(const std::string& name, std::vector<std::string>& into, const std::string& help, bool required) {
+Command& Command::arguments(const std::string& name, std::vector<std::string>& into, const std::string& help,
+                            bool required) {
   app_->add_option(name, into, help)->required(required)->type_name("");
   return *this;
 }
 
-Command& Command::option(const std::string& names, std::string& into, const std::string& help, const std::string& value) {
+Command& Command::option(const std::string& names, std::string& into, const std::string& help,
+                         const std::string& value) {
   app_->add_option(names, into, help)->type_name(value);
   return *this;
 }
@@ -43,7 +45,10 @@ Command& Command::option(const std::string& names, std::string& into, const std:
 Command& Command::options(const std::string& names, std::vector<std::string>& into, const std::string& help,
                           const std::string& value) {
   // One value each: --tag a --tag b; else an option would swallow the arguments after it.
-  app_->add_option(names, into, help)->type_name(value)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app_->add_option(names, into, help)
+      ->type_name(value)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   return *this;
 }
 

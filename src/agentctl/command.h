@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tree of commands, without the parser behind it (CLI11, in command.cpp alone: a group's file compiles in a moment).
-// What an option is read into must live as long as the tree: groups keep it in the handler.
+// The tree of commands, without the parser behind it (CLI11, in command.cpp alone: a group's file compiles in a
+// moment). What an option is read into must live as long as the tree: groups keep it in the handler.
 #pragma once
 
 #include <cstdint>
@@ -35,15 +35,19 @@ class Command {
   Command& footer(const std::string& text);   // after the help: examples
 
   Command& argument(const std::string& name, std::string& into, const std::string& help, bool required = true);
-  Command& arguments(const std::string& name, std::vector<std::string>& into, const std::string& help, bool required = true);
-  Command& option(const std::string& names, std::string& into, const std::string& help, const std::string& value = "TEXT");
-  Command& options(const std::string& names, std::vector<std::string>& into, const std::string& help, const std::string& value = "TEXT");
+  Command& arguments(const std::string& name, std::vector<std::string>& into, const std::string& help,
+                     bool required = true);
+  Command& option(const std::string& names, std::string& into, const std::string& help,
+                  const std::string& value = "TEXT");
+  Command& options(const std::string& names, std::vector<std::string>& into, const std::string& help,
+                   const std::string& value = "TEXT");
   Command& required(const std::string& name);
   Command& oneOf(const std::string& name, const std::vector<std::string>& words);
   Command& number(const std::string& names, std::int64_t& into, const std::string& help);
   Command& flag(const std::string& names, bool& into, const std::string& help);
   // One of these words.
-  Command& choice(const std::string& names, std::string& into, const std::vector<std::string>& words, const std::string& help);
+  Command& choice(const std::string& names, std::string& into, const std::vector<std::string>& words,
+                  const std::string& help);
 
  private:
   CLI::App* app_;

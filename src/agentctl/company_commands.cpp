@@ -20,9 +20,11 @@ std::string lastPart(std::string path) {
 }
 
 Result<int> init(Session& session, const InitArgs& args) {
-  AGENTOS_CHECK(company::Company::init(args.directory, args.name.empty() ? lastPart(args.directory) : args.name, args.timezone));
+  AGENTOS_CHECK(
+      company::Company::init(args.directory, args.name.empty() ? lastPart(args.directory) : args.name, args.timezone));
   session.out().line(args.directory);
-  session.out().say("contracts go into " + args.directory + "/agents/contracts; then: agentd --company " + args.directory);
+  session.out().say("contracts go into " + args.directory + "/agents/contracts; then: agentd --company " +
+                    args.directory);
   return 0;
 }
 
@@ -56,14 +58,17 @@ Result<int> doctor(Session& session, std::string directory) {
 void addCompanyCommands(Command& root) {
   auto group = root.group("company", "The company directory");
   auto args = std::make_shared<InitArgs>();
-  group.verb("init", "Make a new company in an empty or absent directory", [args](Session& session) { return init(session, *args); })
+  group
+      .verb("init", "Make a new company in an empty or absent directory",
+            [args](Session& session) { return init(session, *args); })
       .argument("DIR", args->directory, "where")
       .option("--name", args->name, "its name (default: the directory's)")
       .option("--timezone", args->timezone, "for times of people and days of caps (default UTC)", "ZONE");
   group.verb("status", "Show the company that agentd serves", [](Session& session) { return status(session); });
   auto directory = std::make_shared<std::string>();
-  group.verb("doctor", "Find what is wrong in the directory, and how to mend it",
-             [directory](Session& session) { return doctor(session, *directory); })
+  group
+      .verb("doctor", "Find what is wrong in the directory, and how to mend it",
+            [directory](Session& session) { return doctor(session, *directory); })
       .argument("DIR", *directory, "default: the company that agentd serves", false);
 }
 

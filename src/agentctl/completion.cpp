@@ -95,14 +95,16 @@ std::vector<std::string> complete(const CLI::App& root, const std::vector<std::s
 void addCompletionCommands(Command& root, const CLI::App& tree) {
   auto shell = std::make_shared<std::string>();
   auto words = std::make_shared<std::vector<std::string>>();
-  root.verb("completion", "Print a completion script for a shell", [shell](Session& session) { return printScript(session, *shell); })
+  root.verb("completion", "Print a completion script for a shell",
+            [shell](Session& session) { return printScript(session, *shell); })
       .argument("SHELL", *shell, "bash, zsh or fish")
       .oneOf("SHELL", {"bash", "zsh", "fish"})
       .heading("Tools");
-  root.verb("__complete", "What may come next", [words, &tree](Session& session) -> Result<int> {
-        for (const auto& offer : complete(tree, *words, session)) session.out().line(offer);
-        return 0;
-      })
+  root.verb("__complete", "What may come next",
+            [words, &tree](Session& session) -> Result<int> {
+              for (const auto& offer : complete(tree, *words, session)) session.out().line(offer);
+              return 0;
+            })
       .arguments("WORDS", *words, "the words so far", false)
       .heading("");
 }

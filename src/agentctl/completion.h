@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completion for shells: each shell's script asks `agentctl __complete`, which knows the commands and, by the daemon, the
-// names of agents, tasks and contracts.
+// Completion for shells: each shell's script asks `agentctl __complete`, which knows the commands and, by the daemon,
+// the names of agents, tasks and contracts.
 #pragma once
 
 #include <string>

@@ -19,12 +19,18 @@ Loaded load(const std::string& path) {
   if (path != "-") return contract::loadContractFile(path);
   auto text = readAll(STDIN_FILENO, 1 << 20);
   if (text) return contract::loadContract(*text, "stdin");
-  return std::unexpected(std::vector<YamlProblem>{{.file = "stdin", .mark = {}, .path = {}, .code = text.error().code, .what = text.error().message(), .remedy = {}}});
+  return std::unexpected(std::vector<YamlProblem>{{.file = "stdin",
+                                                   .mark = {},
+                                                   .path = {},
+                                                   .code = text.error().code,
+                                                   .what = text.error().message(),
+                                                   .remedy = {}}});
 }
 
 Json viewOf(const YamlProblem& problem) {
-  return {{"file", problem.file}, {"line", problem.mark.line},          {"column", problem.mark.column}, {"path", problem.path},
-          {"code", infoOf(problem.code).name}, {"what", problem.what}, {"remedy", problem.remedy}};
+  return {{"file", problem.file},    {"line", problem.mark.line},         {"column", problem.mark.column},
+          {"path", problem.path},    {"code", infoOf(problem.code).name}, {"what", problem.what},
+          {"remedy", problem.remedy}};
 }
 
 Json viewOf(const std::string& path, const Loaded& loaded) {
@@ -46,7 +52,8 @@ Result<int> validate(Session& session, const std::vector<std::string>& paths) {
     auto loaded = load(path);
     items.push_back(viewOf(path, loaded));
     if (loaded) {
-      if (session.out().isTable()) session.out().line(path + ": valid (" + loaded->name.str() + ", sha256:" + loaded->digest.substr(0, 12) + ")");
+      if (session.out().isTable())
+        session.out().line(path + ": valid (" + loaded->name.str() + ", sha256:" + loaded->digest.substr(0, 12) + ")");
       continue;
     }
     ++broken;
@@ -57,7 +64,9 @@ Result<int> validate(Session& session, const std::vector<std::string>& paths) {
   return broken == 0 ? 0 : infoOf(ErrorCode::kInvalidArgument).exitStatus;
 }
 
-bool isFile(const std::string& name) { return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml"); }
+bool isFile(const std::string& name) {
+  return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml");
+}
 
 Result<int> show(Session& session, const std::string& name) {
   if (!isFile(name)) {
@@ -85,7 +94,8 @@ Result<int> list(Session& session) {
       {"PROBLEMS", field("problems"), Column::Kind::kWide},
   };
   AGENTOS_TRY(auto items, session.list("/v1/contracts"));
-  session.out().list(items, columns, "name", "no contracts are in force (put one into agents/contracts/ of the company, or /etc/agents)");
+  session.out().list(items, columns, "name",
+                     "no contracts are in force (put one into agents/contracts/ of the company, or /etc/agents)");
   return 0;
 }
 
@@ -94,12 +104,15 @@ Result<int> list(Session& session) {
 void addContractCommands(Command& root) {
   auto group = root.group("contract", "Agent Contracts: what an agent may do");
   auto paths = std::make_shared<std::vector<std::string>>();
-  group.verb("validate", "Check contract files; changes nothing; exit 2 when one is wrong",
-             [paths](Session& session) { return validate(session, *paths); })
+  group
+      .verb("validate", "Check contract files; changes nothing; exit 2 when one is wrong",
+            [paths](Session& session) { return validate(session, *paths); })
       .arguments("FILE", *paths, "contract files; - reads stdin");
   auto name = std::make_shared<std::string>();
-  group.verb("show", "Show a contract with every default filled in", [name](Session& session) { return show(session, *name); },
-             Names::kContracts)
+  group
+      .verb(
+          "show", "Show a contract with every default filled in",
+          [name](Session& session) { return show(session, *name); }, Names::kContracts)
       .argument("NAME", *name, "the name of one in force, or a file");
   group.verb("list", "List the contracts in force", [](Session& session) { return list(session); });
   group.verb("schema", "Print the JSON Schema of the contract format", [](Session& session) -> Result<int> {

@@ -72,7 +72,9 @@ Result<int> setHeld(Session& session, const std::string& verb, const std::vector
 
 void addHolding(Command& group, const std::string& verb, const std::string& help) {
   auto agents = std::make_shared<std::vector<std::string>>();
-  group.verb(verb, help, [agents, verb](Session& session) { return setHeld(session, verb, *agents); }, Names::kContracts)
+  group
+      .verb(
+          verb, help, [agents, verb](Session& session) { return setHeld(session, verb, *agents); }, Names::kContracts)
       .arguments("AGENT", *agents, "agents' names");
 }
 
@@ -81,8 +83,10 @@ void addHolding(Command& group, const std::string& verb, const std::string& help
 void addCycleCommands(Command& root) {
   auto group = root.group("cycle", "When agents wake, and now");
   auto agent = std::make_shared<std::string>();
-  group.verb("run", "Give an agent a cycle now; prints the instance, or why there is none",
-             [agent](Session& session) { return run(session, *agent); }, Names::kContracts)
+  group
+      .verb(
+          "run", "Give an agent a cycle now; prints the instance, or why there is none",
+          [agent](Session& session) { return run(session, *agent); }, Names::kContracts)
       .argument("AGENT", *agent, "its name");
   group.verb("due", "List the agents that are due now", [](Session& session) { return due(session); });
   group.verb("schedule", "List all agents with their next time", [](Session& session) { return schedule(session); });

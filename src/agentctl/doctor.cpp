@@ -41,7 +41,8 @@ Result<void> examineTasks(int root, const std::string& directory, std::vector<Fi
     std::string relative = "agents/tasks/" + std::string(company::directoryOf(status));
     auto folder = openBeneath(root, relative, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!folder) {
-      findings.push_back({"failed", directory + "/" + relative + ": " + folder.error().message(), "mkdir -p '" + directory + "/" + relative + "'"});
+      findings.push_back({"failed", directory + "/" + relative + ": " + folder.error().message(),
+                          "mkdir -p '" + directory + "/" + relative + "'"});
       continue;
     }
     AGENTOS_TRY(auto names, listDirectory(folder->get()));
@@ -68,7 +69,8 @@ void examineQuarantine(int root, const std::string& directory, std::vector<Findi
 
 Finding examineSettings(int root, const std::string& directory) {
   auto text = readFile(root, "company.yaml");
-  if (!text) return {"failed", directory + "/company.yaml: " + text.error().message(), "agentctl company init makes a company"};
+  if (!text)
+    return {"failed", directory + "/company.yaml: " + text.error().message(), "agentctl company init makes a company"};
   auto settings = company::parseCompanySettings(*text, directory + "/company.yaml");
   if (!settings) return {"failed", settings.error().front().message(), ""};
   return {"ok", "company.yaml: " + settings->name + ", " + settings->timezone, ""};
@@ -83,7 +85,8 @@ Finding examineReadiness(Session& session) {
 Finding examineVersion(const Json& system) {
   auto theirs = textOf(system, "version");
   if (theirs == kVersion) return {"ok", "agentd and agentctl are version " + theirs, ""};
-  return {"warning", "agentd is version " + theirs + ", agentctl " + kVersion, "install both from the same package, and restart agentd"};
+  return {"warning", "agentd is version " + theirs + ", agentctl " + kVersion,
+          "install both from the same package, and restart agentd"};
 }
 
 // Limits that somebody asked for and this machine does not hold.
@@ -92,7 +95,9 @@ void examineEnforcement(Session& session, std::vector<Finding>& findings) {
   if (!agents) return;
   for (const auto& agent : *agents) {
     auto missing = textOf(agent, "enforcement.missing");
-    if (!missing.empty()) findings.push_back({"warning", textOf(agent, "id") + " runs without " + missing, "agentctl status " + textOf(agent, "id")});
+    if (!missing.empty())
+      findings.push_back(
+          {"warning", textOf(agent, "id") + " runs without " + missing, "agentctl status " + textOf(agent, "id")});
   }
 }
 
@@ -101,8 +106,10 @@ Finding examineAudit(Session& session) {
   if (!verdict) return {"failed", "the audit log could not be verified: " + verdict.error().message(), ""};
   auto state = textOf(*verdict, "state");
   auto text = "the audit log is " + state + ", " + textOf(*verdict, "events") + " events";
-  if (state == "broken") return {"failed", text + ": " + textOf(*verdict, "where") + ": " + textOf(*verdict, "what"), "docs/audit.md"};
-  return {state == "unanchored" ? "warning" : "ok", text, state == "unanchored" ? "no anchor speaks for its end (docs/audit.md)" : ""};
+  if (state == "broken")
+    return {"failed", text + ": " + textOf(*verdict, "where") + ": " + textOf(*verdict, "what"), "docs/audit.md"};
+  return {state == "unanchored" ? "warning" : "ok", text,
+          state == "unanchored" ? "no anchor speaks for its end (docs/audit.md)" : ""};
 }
 
 }  // namespace
@@ -120,7 +127,8 @@ std::vector<Finding> examineDaemon(Session& session) {
   if (!system) return {{"failed", system.error().what, system.error().remedy}};
   std::vector<Finding> findings = {examineVersion(*system), examineReadiness(session)};
   if (const Json* checks = findField(*system, "checks"); checks != nullptr && checks->is_array()) {
-    for (const auto& check : *checks) findings.push_back({textOf(check, "state"), textOf(check, "what"), textOf(check, "remedy")});
+    for (const auto& check : *checks)
+      findings.push_back({textOf(check, "state"), textOf(check, "what"), textOf(check, "remedy")});
   }
   examineEnforcement(session, findings);
   findings.push_back(examineAudit(session));
@@ -134,7 +142,8 @@ Result<int> showFindings(Session& session, const std::vector<Finding>& findings,
       {"REMEDY", [](const Json& v) { return textOf(v, "remedy"); }},
   };
   Json items = Json::array();
-  for (const auto& finding : findings) items.push_back({{"state", finding.state}, {"what", finding.what}, {"remedy", finding.remedy}});
+  for (const auto& finding : findings)
+    items.push_back({{"state", finding.state}, {"what", finding.what}, {"remedy", finding.remedy}});
   session.out().list(items, columns, "what", allIsWell);
   bool failed = std::ranges::any_of(findings, [](const Finding& finding) { return finding.state == "failed"; });
   bool clean = std::ranges::all_of(findings, [](const Finding& finding) { return finding.state == "ok"; });

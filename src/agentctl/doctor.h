@@ -10,7 +10,7 @@
 namespace agentos::agentctl {
 
 struct Finding {
-  std::string state;   // "ok", "warning", "failed"
+  std::string state;  // "ok", "warning", "failed"
   std::string what;
   std::string remedy;  // a command, where there is one
 };

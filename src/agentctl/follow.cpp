@@ -62,7 +62,8 @@ Result<std::int64_t> showNewest(Session& session, const EventsWanted& wanted) {
 std::string eventLine(const Json& event) {
   auto who = textOf(event, "instance");
   if (who.empty()) who = textOf(event, "agent");
-  std::string line = fmt::format("{}  {:<22}  {:<18}", timeOf(event, "time"), textOf(event, "kind"), who.empty() ? "-" : who);
+  std::string line =
+      fmt::format("{}  {:<22}  {:<18}", timeOf(event, "time"), textOf(event, "kind"), who.empty() ? "-" : who);
   if (auto task = textOf(event, "task"); !task.empty()) line += "  " + task;
   if (auto data = dataLine(event); !data.empty()) line += "  " + data;
   line.erase(line.find_last_not_of(' ') + 1);
@@ -91,11 +92,12 @@ Result<int> showEvents(Session& session, const EventsWanted& wanted) {
   std::string last = std::to_string(std::max(head, shown));
   bool connected = true;  // /v1/audit has just answered
   auto connect = [&] {
-    return session.client().events({.path = "/v1/events", .query = wanted.filter, .lastEventId = last}, [&](const client::ServerEvent& event) {
-      if (auto parsed = parseJson(event.data)) showOne(session, *parsed);
-      if (!event.id.empty()) last = event.id;
-      return true;
-    });
+    return session.client().events({.path = "/v1/events", .query = wanted.filter, .lastEventId = last},
+                                   [&](const client::ServerEvent& event) {
+                                     if (auto parsed = parseJson(event.data)) showOne(session, *parsed);
+                                     if (!event.id.empty()) last = event.id;
+                                     return true;
+                                   });
   };
   return keepFollowing(session, connect, {connected});
 }

@@ -18,7 +18,7 @@ void addCompanyCommands(Command& root);
 void addTaskCommands(Command& root);
 void addMessageCommands(Command& root);
 void addCycleCommands(Command& root);
-void addModelCommands(Command& root);         // model, cost
+void addModelCommands(Command& root);  // model, cost
 void addAuditCommands(Command& root);
 void addSystemCommands(Command& root);
 

@@ -20,14 +20,16 @@ struct LogArgs {
 // broke goes on: by the time of the last frame, and how many frames of that time were shown.
 class LogReader {
  public:
-  LogReader(Session& session, const LogArgs& args, std::string since) : session_(session), args_(args), last_(std::move(since)) {}
+  LogReader(Session& session, const LogArgs& args, std::string since)
+      : session_(session), args_(args), last_(std::move(since)) {}
 
   Result<void> connect() {
     skip_ = shownAtLast_;
     buffer_.clear();
     Query query = {{"since", last_}, {"follow", args_.follow ? "1" : ""}};
     if (args_.lines >= 0 && !connected_) query.emplace_back("tail", std::to_string(args_.lines));
-    return session_.client().stream({.path = client::pathOf("/v1/agents", {args_.id, "logs"}), .query = std::move(query),
+    return session_.client().stream({.path = client::pathOf("/v1/agents", {args_.id, "logs"}),
+                                     .query = std::move(query),
                                      .accept = "application/x-ndjson"},
                                     [this](std::string_view bytes) { return take(bytes); });
   }
@@ -103,7 +105,9 @@ Command addEventsVerb(Command& parent) {
 
 void addLogCommands(Command& root) {
   auto args = std::make_shared<LogArgs>();
-  root.verb("logs", "Show what an agent wrote", [args](Session& session) { return showLog(session, *args); }, Names::kAgents)
+  root.verb(
+          "logs", "Show what an agent wrote", [args](Session& session) { return showLog(session, *args); },
+          Names::kAgents)
       .argument("ID", args->id, "an instance id, the beginning of one, or an agent's name")
       .flag("-f,--follow", args->follow, "go on as it writes, until it ends")
       .option("--since", args->since, "only what is newer: 10m, or an RFC 3339 time", "TIME")

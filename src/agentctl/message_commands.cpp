@@ -43,14 +43,19 @@ Result<int> inbox(Session& session, const std::string& name) {
 void addMessageCommands(Command& root) {
   auto group = root.group("msg", "Mail to and from agents");
   auto sent = std::make_shared<SendArgs>();
-  group.verb("send", "Send a message; prints its id", [sent](Session& session) { return send(session, *sent); }, Names::kContracts)
+  group
+      .verb(
+          "send", "Send a message; prints its id", [sent](Session& session) { return send(session, *sent); },
+          Names::kContracts)
       .argument("TO", sent->to, "an agent's name, human or broadcast")
       .argument("SUBJECT", sent->subject, "one line")
       .argument("BODY", sent->body, "the text", false)
       .option("--task", sent->task, "the task it is about", "ID")
       .flag("--urgent", sent->urgent, "before other mail");
   auto whose = std::make_shared<std::string>("human");
-  group.verb("inbox", "Show unread mail", [whose](Session& session) { return inbox(session, *whose); }, Names::kContracts)
+  group
+      .verb(
+          "inbox", "Show unread mail", [whose](Session& session) { return inbox(session, *whose); }, Names::kContracts)
       .argument("NAME", *whose, "an agent's name, human (default) or broadcast", false);
 }
 

@@ -35,8 +35,8 @@ void sayCaps(Session& session, const Json& costs) {
   const Json* caps = findField(costs, "caps");
   if (caps == nullptr || !caps->is_array() || !session.out().isTable()) return;
   for (const auto& cap : *caps) {
-    session.out().say(textOf(cap, "name") + ": " + usdOf(cap, "used") + " used and " + usdOf(cap, "reserved") + " reserved of " +
-                      usdOf(cap, "cap"));
+    session.out().say(textOf(cap, "name") + ": " + usdOf(cap, "used") + " used and " + usdOf(cap, "reserved") +
+                      " reserved of " + usdOf(cap, "cap"));
   }
 }
 
@@ -44,7 +44,11 @@ Result<int> showCosts(Session& session, const std::string& by, const std::string
   AGENTOS_TRY(auto since, timeArgument(sinceText));
   AGENTOS_TRY(auto costs, session.get("/v1/costs", {{"by", by}, {"since", since}}));
   const std::vector<Column> columns = {
-      {by == "agent" ? "AGENT" : by == "model" ? "MODEL" : by == "task" ? "TASK" : "DAY", field("key")},
+      {by == "agent"   ? "AGENT"
+       : by == "model" ? "MODEL"
+       : by == "task"  ? "TASK"
+                       : "DAY",
+       field("key")},
       {"CALLS", field("calls"), Kind::kNumber},
       {"INPUT TOKENS", field("input_tokens"), Kind::kNumber},
       {"OUTPUT TOKENS", field("output_tokens"), Kind::kNumber},
@@ -67,7 +71,9 @@ void addModelCommands(Command& root) {
   auto models = root.group("model", "Models and what they were used for");
   models.verb("list", "List the models that contracts may name", [](Session& session) { return listModels(session); });
   auto usedSince = std::make_shared<std::string>();
-  models.verb("usage", "Calls, tokens and cost by model", [usedSince](Session& session) { return showCosts(session, "model", *usedSince); })
+  models
+      .verb("usage", "Calls, tokens and cost by model",
+            [usedSince](Session& session) { return showCosts(session, "model", *usedSince); })
       .option("--since", *usedSince, "only what is newer: 10m, or an RFC 3339 time", "TIME");
 
   auto costs = root.group("cost", "What was spent");
@@ -75,7 +81,9 @@ void addModelCommands(Command& root) {
     std::string by = "agent", since;
   };
   auto args = std::make_shared<Args>();
-  costs.verb("show", "Cost by agent, model, task or day", [args](Session& session) { return showCosts(session, args->by, args->since); })
+  costs
+      .verb("show", "Cost by agent, model, task or day",
+            [args](Session& session) { return showCosts(session, args->by, args->since); })
       .choice("--by", args->by, {"agent", "model", "task", "day"}, "default agent")
       .option("--since", args->since, "only what is newer: 10m, or an RFC 3339 time", "TIME");
 }

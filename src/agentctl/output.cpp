@@ -35,8 +35,9 @@ std::string harmless(const std::string& text) {
 const char* colourOf(std::string_view state) {
   static constexpr std::string_view kGood[] = {"running", "done", "success", "intact", "ok", "yes", "ready", "met"};
   static constexpr std::string_view kBad[] = {"failed", "failure", "lost", "refused", "broken", "dead", "denied"};
-  static constexpr std::string_view kMiddle[] = {"paused", "stopping", "starting", "pending", "held", "blocked", "starved",
-                                                 "in-progress", "in-review", "anchored", "unanchored", "warning", "waiting"};
+  static constexpr std::string_view kMiddle[] = {"paused",     "stopping", "starting",    "pending",   "held",
+                                                 "blocked",    "starved",  "in-progress", "in-review", "anchored",
+                                                 "unanchored", "warning",  "waiting"};
   auto isIn = [state](const auto& words) { return std::ranges::find(words, state) != std::end(words); };
   if (isIn(kGood)) return "32";
   if (isIn(kBad)) return "31";
@@ -73,7 +74,8 @@ void Output::record(const Json& value, const std::string& text, const std::strin
   line(dumpJson(value));
 }
 
-void Output::list(const Json& items, const std::vector<Column>& columns, const std::string& name, const std::string& empty) {
+void Output::list(const Json& items, const std::vector<Column>& columns, const std::string& name,
+                  const std::string& empty) {
   if (format_ == Format::kJson || format_ == Format::kYaml) return document({{"items", items}});
   if (format_ == Format::kName) {
     for (const auto& item : items) line(harmless(textOf(item, name)));

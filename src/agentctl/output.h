@@ -35,7 +35,8 @@ class Output {
   // One record a line, for streams: compact JSON, a YAML document, or `text`.
   void record(const Json& value, const std::string& text, const std::string& name);
 
-  // A list: a table, or the items as a document, or the member `name` of each. `empty` is the message when there are none.
+  // A list: a table, or the items as a document, or the member `name` of each. `empty` is the message when there are
+  // none.
   void list(const Json& items, const std::vector<Column>& columns, const std::string& name, const std::string& empty);
   // One thing: "key: value" lines from the same kind of columns, or the document, or its name.
   void thing(const Json& value, const std::vector<Column>& rows, const std::string& name);

@@ -27,7 +27,9 @@ bool mayColour(const GlobalOptions& options) {
 }
 
 Session::Session(const GlobalOptions& options, Nanoseconds timeout)
-    : client_(findSocket(options)), out_(formatOf(options.format), mayColour(options), options.quiet), timeout_(timeout) {}
+    : client_(findSocket(options)),
+      out_(formatOf(options.format), mayColour(options), options.quiet),
+      timeout_(timeout) {}
 
 Result<Json> Session::get(const std::string& path, std::vector<std::pair<std::string, std::string>> query) {
   return client_.call({.path = path, .query = std::move(query), .timeout = timeout_});

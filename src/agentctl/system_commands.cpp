@@ -14,7 +14,8 @@ void flatten(const Json& value, const std::string& path, std::vector<Column>& ro
     rows.push_back({path, [text = textOf({{"v", value}}, "v")](const Json&) { return text; }});
     return;
   }
-  for (const auto& member : value.items()) flatten(member.value(), path.empty() ? member.key() : path + "." + member.key(), rows);
+  for (const auto& member : value.items())
+    flatten(member.value(), path.empty() ? member.key() : path + "." + member.key(), rows);
 }
 
 Result<int> info(Session& session) {
@@ -36,7 +37,8 @@ Result<int> reload(Session& session) {
   session.out().thing(report, rows, "version");
   const Json* problems = findField(report, "problems");
   if (problems == nullptr || !problems->is_array() || problems->empty()) return 0;
-  for (const auto& problem : *problems) Output::sayAlways(problem.is_string() ? problem.get<std::string>() : dumpJson(problem));
+  for (const auto& problem : *problems)
+    Output::sayAlways(problem.is_string() ? problem.get<std::string>() : dumpJson(problem));
   complain("what was in force before stays in force for the files named above");
   return 1;
 }
@@ -57,7 +59,8 @@ Result<int> version(Session& session) {
 
 void addSystemCommands(Command& root) {
   auto group = root.group("system", "The daemon itself");
-  group.verb("info", "Show the daemon: version, paths, platform, counts", [](Session& session) { return info(session); });
+  group.verb("info", "Show the daemon: version, paths, platform, counts",
+             [](Session& session) { return info(session); });
   group.verb("doctor", "Check the daemon and this machine; exit 1 when something failed",
              [](Session& session) { return showFindings(session, examineDaemon(session), "all is well"); });
   addEventsVerb(group);

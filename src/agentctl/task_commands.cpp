@@ -36,7 +36,8 @@ Result<int> list(Session& session, const std::string& status, const std::string&
       {"TITLE", field("title")},
   };
   AGENTOS_TRY(auto items, session.list("/v1/tasks", {{"status", status}, {"assigned_to", assigned}}));
-  session.out().list(items, columns, "id", "there are no tasks" + (status.empty() ? "" : " in " + status) + " (task add makes one)");
+  session.out().list(items, columns, "id",
+                     "there are no tasks" + (status.empty() ? "" : " in " + status) + " (task add makes one)");
   return 0;
 }
 
@@ -93,8 +94,10 @@ Result<int> add(Session& session, const AddArgs& args) {
   AGENTOS_TRY(auto body, bodyOf(args));
   AGENTOS_TRY(auto notBefore, futureTime(args.notBefore));
   AGENTOS_TRY(auto deadline, futureTime(args.deadline));
-  Json task = {{"title", args.title},       {"body", body},         {"priority", args.priority}, {"tags", args.tags},
-               {"depends_on", args.dependsOn}, {"backlog", args.backlog}, {"attempts", args.attempts}};
+  Json task = {{"title", args.title},          {"body", body},
+               {"priority", args.priority},    {"tags", args.tags},
+               {"depends_on", args.dependsOn}, {"backlog", args.backlog},
+               {"attempts", args.attempts}};
   const std::pair<const char*, const std::string&> optional[] = {{"assigned_to", args.assigned},
                                                                  {"product", args.product},
                                                                  {"not_before", notBefore},
@@ -108,7 +111,8 @@ Result<int> add(Session& session, const AddArgs& args) {
   return 0;
 }
 
-Result<int> move(Session& session, const std::string& verb, const std::vector<std::string>& ids, const std::string& reason) {
+Result<int> move(Session& session, const std::string& verb, const std::vector<std::string>& ids,
+                 const std::string& reason) {
   Json body = Json::object();
   if (!reason.empty()) body["reason"] = reason;
   for (const auto& id : ids) {
@@ -125,7 +129,10 @@ struct MoveArgs {
 
 void addMove(Command& group, const std::string& verb, const std::string& help) {
   auto args = std::make_shared<MoveArgs>();
-  group.verb(verb, help, [args, verb](Session& session) { return move(session, verb, args->ids, args->reason); }, Names::kTasks)
+  group
+      .verb(
+          verb, help, [args, verb](Session& session) { return move(session, verb, args->ids, args->reason); },
+          Names::kTasks)
       .arguments("ID", args->ids, "task ids")
       .option("--reason,-m", args->reason, "why, for the record");
 }
@@ -135,7 +142,8 @@ void addMove(Command& group, const std::string& verb, const std::string& help) {
 void addTaskCommands(Command& root) {
   auto group = root.group("task", "The company's queue");
   auto made = std::make_shared<AddArgs>();
-  group.verb("add", "Put a task into the queue; prints its id", [made](Session& session) { return add(session, *made); })
+  group
+      .verb("add", "Put a task into the queue; prints its id", [made](Session& session) { return add(session, *made); })
       .argument("TITLE", made->title, "one line")
       .option("--body", made->body, "the task's text (Markdown)")
       .option("--body-file,-F", made->bodyFile, "the same from a file; - reads stdin", "FILE")
@@ -153,11 +161,15 @@ void addTaskCommands(Command& root) {
     std::string status, assigned;
   };
   auto listed = std::make_shared<ListArgs>();
-  group.verb("list", "List tasks", [listed](Session& session) { return list(session, listed->status, listed->assigned); })
-      .choice("--status,-s", listed->status, {"backlog", "queued", "in-progress", "in-review", "done", "failed", "declined"}, "only these")
+  group
+      .verb("list", "List tasks",
+            [listed](Session& session) { return list(session, listed->status, listed->assigned); })
+      .choice("--status,-s", listed->status,
+              {"backlog", "queued", "in-progress", "in-review", "done", "failed", "declined"}, "only these")
       .option("--assigned", listed->assigned, "only those of this agent", "AGENT");
   auto shown = std::make_shared<std::string>();
-  group.verb("show", "Show one task", [shown](Session& session) { return show(session, *shown); }, Names::kTasks)
+  group.verb(
+           "show", "Show one task", [shown](Session& session) { return show(session, *shown); }, Names::kTasks)
       .argument("ID", *shown, "its id");
   addMove(group, "promote", "From the backlog into the queue");
   addMove(group, "demote", "From the queue into the backlog");
