@@ -2,7 +2,9 @@
 // Where things lie in a company directory, and the directory itself, held open: names are resolved beneath it.
 #pragma once
 
+#include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +18,7 @@
 
 namespace agentos::company {
 
-// company.yaml.
+// company.yaml: name, timezone, caps {per_day_usd, per_month_usd}, scopes {<data scope>: [company paths]}.
 struct CompanySettings {
   std::string name, timezone = "UTC";
   std::optional<MicroUsd> perDay, perMonth;  // caps of the whole company
@@ -37,6 +39,9 @@ class Company {
   // Held open: inodes that somebody renames away are noticed, not followed.
   int tasksFd(TaskStatus status) const;
   std::string tasksPath(TaskStatus status) const;  // absolute, for inotify
+  int archiveFd() const { return archive_.get(); }  // done/_archive
+  // Where a person has put another directory in the place of one that is held open, that one is followed from now on.
+  Result<void> followReplaced(TaskStatus status);
   // agents/messages/<agent>/inbox and the like, made when missing.
   Result<Fd> directory(const std::string& relative) const;
   // operations/quarantine/<name>, with the bytes kept and <name>.reason beside; returns the name it got there.
@@ -48,6 +53,7 @@ class Company {
   Fd root_;
   CompanySettings settings_;
   std::vector<Fd> tasks_;
+  Fd archive_;
 };
 
 }  // namespace agentos::company

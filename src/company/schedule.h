@@ -2,6 +2,7 @@
 // When an agent is due. Pure: the same clock, contract and history give the same answer.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,8 @@ class Cron {
   std::optional<Timestamp> next(Timestamp after, const std::string& zone) const;
 
  private:
+  bool fitsDay(std::chrono::year_month_day day) const;
+  int nextMinute(int from) const;  // of a day, at or after `from`; -1 when there is none
   std::uint64_t minutes_ = 0;
   std::uint32_t hours_ = 0, days_ = 0;
   std::uint16_t months_ = 0;

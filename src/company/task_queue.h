@@ -36,19 +36,21 @@ struct NewTask {
 // Why an agent got no task.
 enum class Idleness : std::uint8_t { kIdle, kStarved, kBlocked };  // nothing there; only others' work; only blocked work
 struct NextTask {
-  std::optional<TaskId> task;
+  std::optional<TaskId> task{};
   Idleness why = Idleness::kIdle;
-  std::string detail;  // "task-… waits for task-… (failed)"
-  std::optional<Timestamp> retryAt;  // no task now, and one of its own is free at this not_before: the earliest
+  std::string detail{};  // "task-… waits for task-… (failed)"
+  std::optional<Timestamp> retryAt{};  // no task now, and one of its own is free at this not_before: the earliest
 };
 
 // What the queue did or saw; the daemon puts each into the audit log. kind: "task.created", "task.claimed",
 // "task.completed", "task.failed", "task.requeued", "task.dead_lettered", "task.submitted", "task.declined",
-// "task.promoted", "task.demoted", "task.quarantined", "task.moved_outside", "task.edited_outside", "task.appeared".
+// "task.promoted", "task.demoted", "task.quarantined", "task.moved_outside", "task.edited_outside", "task.appeared",
+// "task.unreadable". What people did has actor "external" and the file's owner and ctime in `detail`; a claim that ended by
+// it has its holder and epoch in the event, and that holder is the caller's to stop.
 struct TaskEvent {
-  std::string kind, file;  // file: its name, for quarantined files that have no id
-  TaskId task;
-  std::string holder, agent, actor, detail;
+  std::string kind{}, file{};  // file: its name, for quarantined files that have no id
+  TaskId task{};
+  std::string holder{}, agent{}, actor{}, detail{};
   std::int64_t epoch = 0;
 };
 using TaskEventSink = std::function<void(const TaskEvent&)>;
@@ -83,11 +85,16 @@ class TaskQueue {
   virtual Result<std::optional<Claim>> claimOf(const TaskId& task) = 0;  // the live claim
   virtual Result<std::vector<Claim>> claims() = 0;
 
-  // At start: finishes or undoes half-made moves, and releases claims whose holder `isAlive` denies.
+  // At start, once, before anything else is asked: finishes or undoes half-made moves, and releases claims whose holder `isAlive` denies.
   virtual Result<void> recover(const std::function<bool(const InstanceId&)>& isAlive) = 0;
   // After inotify said that something changed in this directory, or everywhere (an overflow, or at start). New malformed
   // files are quarantined once they have been left alone for two seconds; returns when to look again, if so.
   virtual Result<std::optional<BootTime>> refresh(std::optional<TaskStatus> status) = 0;
+  // The same for one name in it: what inotify says, at the price of one file however long the queue is.
+  virtual Result<std::optional<BootTime>> refreshFile(TaskStatus status, const std::string& name) {
+    (void)name;
+    return refresh(status);
+  }
 };
 
 }  // namespace agentos::company
