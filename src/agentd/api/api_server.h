@@ -4,8 +4,12 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "agentd/api/services.h"
+#include "agentd/http/listen.h"
 #include "base/fd.h"
 
 namespace agentos::agentd {
@@ -24,17 +28,12 @@ class ApiServer {
   // seconds, then cuts. On return no connection is left.
   boost::asio::awaitable<void> close();
   std::size_t connections() const;
+  std::vector<std::pair<std::string, std::string>> routes() const;  // method and pattern, for the description's test
 
  private:
   struct Parts;
   explicit ApiServer(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };
-
-// A listening unix socket at `path`: an existing socket file that nobody listens on is replaced, a live one is
-// kAlreadyRunning. `mode` is set before anybody can connect.
-Result<Fd> listenUnix(const std::string& path, mode_t mode);
-// Loopback only: "127.0.0.1:8420" or "[::1]:8420".
-Result<Fd> listenTcp(const std::string& address);
 
 }  // namespace agentos::agentd

@@ -52,7 +52,9 @@ class Gateway final : public RoomServer {
 
  private:
   struct Room;
+  struct Applications;
   GatewayServices services_;
+  std::unique_ptr<Applications> applications_;
   std::map<InstanceId, std::shared_ptr<Room>> rooms_;
 };
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/api/routes.h"
+
+#include <algorithm>
+
+namespace agentos::agentd {
+namespace {
+
+constexpr std::uint64_t kDefaultPage = 1000, kLargestPage = 10000;
+
+}  // namespace
+
+std::string actorOf(const http::Request& request) {
+  return request.peer.known ? "uid:" + std::to_string(request.peer.uid) : "tcp";
+}
+
+http::Response page(const http::Request& request, std::vector<Listed> items) {
+  auto limit = http::numberOf(request, "limit");
+  if (!limit) return http::problem(limit.error());
+  std::uint64_t most = limit->value_or(kDefaultPage);
+  if (most < 1 || most > kLargestPage) {
+    return http::problem({ErrorCode::kInvalidArgument, "?limit=" + std::to_string(most), "1 to " + std::to_string(kLargestPage), 0, {}});
+  }
+  std::ranges::sort(items, {}, &Listed::key);
+  auto from = items.begin();
+  if (auto after = request.queryValue("after"); after && !after->empty()) from = std::ranges::upper_bound(items, *after, {}, &Listed::key);
+  auto to = from + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(most, static_cast<std::uint64_t>(items.end() - from)));
+  Json view{{"items", Json::array()}, {"next", nullptr}};
+  for (auto item = from; item != to; ++item) view["items"].push_back(item->render());
+  if (to != items.end()) view["next"] = (to - 1)->key;
+  return http::json(view);
+}
+
+}  // namespace agentos::agentd
