@@ -93,7 +93,7 @@ struct InitReply {
   // kListeners
   std::uint32_t listeners = 0;
   // kRefused
-  std::string why;
+  std::string why{};
   bool operator==(const InitReply&) const = default;
 };
 

@@ -59,6 +59,11 @@ Result<void> LogFile::open() {
   return {};
 }
 
+void LogFile::discard() {
+  if (size_ == 0) unlinkat(dirFd_, kLogName, 0);
+  file_.reset();
+}
+
 void LogFile::frame(LogStream stream, bool full, std::string_view text) {
   std::size_t need = kMaxFrame - kMaxLine + text.size();
   bool fileFull = size_ + pendingBytes_ + need > rotateAt_;

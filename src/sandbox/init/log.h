@@ -22,6 +22,8 @@ class LogFile {
   // dirFd must outlive it.
   LogFile(int dirFd, std::uint64_t rotateAt, std::uint32_t keep) : dirFd_(dirFd), rotateAt_(rotateAt), keep_(keep) {}
   Result<void> open();
+  // Removes a log that nothing was written to.
+  void discard();
   void frame(LogStream stream, bool full, std::string_view text);
   void flush();
   std::uint64_t lost() const { return lost_; }

@@ -68,7 +68,7 @@ RoomSupervisor::RoomSupervisor(const InitPlan& plan)
 int RoomSupervisor::run() {
   if (auto ready = prepare(); !ready) {
     say(sync_.get(), kSyncFailed, ready.error().message());
-    recordFile_.discard();
+    leaveNoTrace();
     return 1;
   }
   say(sync_.get(), kSyncReady);
@@ -233,17 +233,16 @@ InitReply RoomSupervisor::answer(const InitRequest& request) {
               .startedNs = record_.startedNs,
               .state = mainEnded_ ? PayloadState::kEnded
                        : starting ? PayloadState::kStarting
-                                  : PayloadState::kRunning,
-              .why = {}};
+                                  : PayloadState::kRunning};
     }
     case InitRequestKind::kListeners:
-      return {.kind = InitReplyKind::kListeners, .listeners = plan_.listeners, .why = {}};
+      return {.kind = InitReplyKind::kListeners, .listeners = plan_.listeners};
     case InitRequestKind::kSignal:
       if (mainEnded_) return {.kind = InitReplyKind::kRefused, .why = "the payload has ended"};
       if (kill(payload_.pid, static_cast<int>(request.signal)) != 0) {
         return {.kind = InitReplyKind::kRefused, .why = "signal " + std::to_string(request.signal) + " was refused"};
       }
-      return {.kind = InitReplyKind::kDone, .why = {}};
+      return {.kind = InitReplyKind::kDone};
     case InitRequestKind::kExit:
       if (step_ == Step::kWaitForGo) {
         step_ = Step::kAbandoned;
@@ -251,7 +250,7 @@ InitReply RoomSupervisor::answer(const InitRequest& request) {
         impatient_ = true;
         endEverybody();
       }
-      return {.kind = InitReplyKind::kDone, .why = {}};
+      return {.kind = InitReplyKind::kDone};
   }
   return {.kind = InitReplyKind::kRefused, .why = "an unknown request"};
 }
@@ -265,9 +264,14 @@ void RoomSupervisor::drain(Fd& pipe, LineSplitter& lines) {
   lines.flushPartial();
 }
 
+void RoomSupervisor::leaveNoTrace() {
+  recordFile_.discard();
+  log_.discard();
+}
+
 int RoomSupervisor::conclude() {
   if (step_ == Step::kAbandoned) {
-    recordFile_.discard();
+    leaveNoTrace();
     return 0;
   }
   drain(payload_.output, outputLines_);

@@ -49,6 +49,7 @@ class RoomSupervisor {
   void noteEnd();
   void endEverybody();
   InitReply answer(const InitRequest& request);
+  void leaveNoTrace();
   int conclude();
 
   const InitPlan& plan_;
