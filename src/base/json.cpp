@@ -100,6 +100,9 @@ Result<void> appendCanonical(const Json& value, std::string& out) {
 }  // namespace
 
 Result<Json> parseJson(std::string_view text, std::size_t maxDepth) {
+  // The library takes a NUL for the end of its input, and would let anything follow it.
+  if (text.contains('\0'))
+    return fail(ErrorCode::kSyntax, "not JSON: a NUL character", "one strict JSON document in UTF-8");
   StrictWatch watch(maxDepth);
   try {
     return Json::parse(text.begin(), text.end(),

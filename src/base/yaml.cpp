@@ -62,6 +62,9 @@ class TreeBuilder final : public YAML::EventHandler {
     refuseProperties(mark, tag);
     YamlNode node = makeNode(YamlNode::Kind::kScalar, markOf(mark));
     node.plain = tag == "?";
+    if (!node.plain && !isClosed(at(mark))) {
+      problem(node.mark, ErrorCode::kSyntax, "a quote that is never closed", "close it");
+    }
     if (value.contains('\0')) problem(node.mark, ErrorCode::kSyntax, "a NUL character in a text", "remove the \\0");
     if (expectsKey() && node.plain && value == "<<") {
       problem(node.mark, ErrorCode::kYamlForbidden, "a merge key (<<) is not allowed", "write the keys out");
@@ -98,6 +101,22 @@ class TreeBuilder final : public YAML::EventHandler {
   std::string_view at(const YAML::Mark& mark) const {
     const auto pos = static_cast<std::size_t>(std::max(mark.pos, 0));
     return pos < text_.size() ? text_.substr(pos) : std::string_view{};
+  }
+
+  // yaml-cpp 0.7 takes the end of the file for the end of a quoted scalar: a file that was cut off would load.
+  static bool isClosed(std::string_view scalar) {
+    if (!scalar.starts_with('"') && !scalar.starts_with('\'')) return true;  // a block scalar
+    const char quote = scalar.front();
+    for (std::size_t i = 1; i < scalar.size(); ++i) {
+      if (quote == '"' && scalar[i] == '\\') {
+        ++i;
+      } else if (scalar[i] == quote && quote == '\'' && i + 1 < scalar.size() && scalar[i + 1] == quote) {
+        ++i;
+      } else if (scalar[i] == quote) {
+        return true;
+      }
+    }
+    return false;
   }
 
   bool expectsKey() const {
