@@ -184,8 +184,10 @@ Result<AllowedPlan> checkPlan(const Policy& policy, RoomPlan plan) {
     AGENTOS_TRY(auto checked, checkMount(policy, mount));
     allowed.mounts.push_back(std::move(checked));
   }
-  auto depth = [](const AllowedMount& entry) { return std::ranges::count(entry.mount.target, '/'); };
-  std::ranges::stable_sort(allowed.mounts, {}, depth);
+  auto depth = [](const AllowedMount& entry) {
+    return std::pair(std::ranges::count(entry.mount.target, '/'), std::string_view(entry.mount.target));
+  };
+  std::ranges::sort(allowed.mounts, {}, depth);
   allowed.plan = std::move(plan);
   return allowed;
 }

@@ -49,10 +49,12 @@ struct RoomReply {
   bool operator==(const RoomReply&) const = default;
 };
 
+// monostate: done, nothing to say.
+using ReplyBody = std::variant<std::monostate, Error, PlatformReport, RoomReply, std::vector<LiveRoom>, std::vector<std::int32_t>>;
+
 struct Reply {
   std::uint64_t number = 0;
-  // monostate: done, nothing to say.
-  std::variant<std::monostate, Error, PlatformReport, RoomReply, std::vector<LiveRoom>, std::vector<std::int32_t>> body;
+  ReplyBody body;
 };
 
 // To a packet (a sealed memfd first when the body is large; `fds` of a reply are appended by the sender) and back.

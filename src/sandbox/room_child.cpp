@@ -33,7 +33,7 @@ constexpr int kParking = 128;
 
 class RoomBuilder {
  public:
-  explicit RoomBuilder(const ChildPlan& plan) : plan_(plan) {}
+  explicit RoomBuilder(const ChildPlan& plan) : plan_(plan), sync_(plan.sync) {}
 
   [[noreturn]] void run() {
     dieWithSpawner();
@@ -66,7 +66,7 @@ class RoomBuilder {
     text[size++] = static_cast<char>('0' + error % 10);
     put(" "), put(step);
     if (*what != '\0') put(" "), put(what);
-    [[maybe_unused]] auto sent = ::send(plan_.sync, text.data(), size, MSG_NOSIGNAL);
+    [[maybe_unused]] auto sent = ::send(sync_, text.data(), size, MSG_NOSIGNAL);
     ::_exit(1);
   }
   void require(bool done, const char* step, const char* what = "") {
@@ -111,7 +111,7 @@ class RoomBuilder {
     message.msg_iovlen = 1;
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    ssize_t got = ::recvmsg(plan_.sync, &message, MSG_CMSG_CLOEXEC);
+    ssize_t got = ::recvmsg(sync_, &message, MSG_CMSG_CLOEXEC);
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (got < 1 || letters_[0] != kChildMapped || header == nullptr) ::_exit(0);  // the spawner gave it up
     std::memcpy(passed_.data(), CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
@@ -145,9 +145,6 @@ class RoomBuilder {
       std::memcpy(source.data() + 3, name.data(), std::min(name.size(), source.size() - 4));
       require(::mount(source.data(), name.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0, "binding", name.c_str());
     }
-    for (const auto& path : plan_.directories) {
-      require(::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST, "making the directory", path.c_str());
-    }
   }
 
   void mountKernelViews() {
@@ -180,6 +177,9 @@ class RoomBuilder {
   }
 
   void mountPlanned() {
+    for (const auto& path : plan_.directories) {
+      require(::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST, "making the directory", path.c_str());
+    }
     std::size_t next = kPassedFixed;
     for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
       char letter = letters_[1 + i];
@@ -221,7 +221,7 @@ class RoomBuilder {
     places[kInitLogDirFd] = park(passed_[kPassLogDir]);
     places[kInitRecordDirFd] = park(passed_[kPassRecordDir]);
     places[kInitPayProcsFd] = park(passed_[kPassPayProcs]);
-    places[kInitSyncFd] = park(plan_.sync);
+    places[kInitSyncFd] = sync_ = park(plan_.sync);  // what may still go wrong is told by the parked one
     places[kInitPayDirFd] = park(passed_[kPassPayDir]);
     places[kInitSeccompFd] = park(passed_[kPassSeccomp]);
     for (std::size_t i = 0; i < count; ++i) places[kInitListenerFd + i] = park(listeners_[i]);
@@ -244,11 +244,12 @@ class RoomBuilder {
   // sendPacket allocates nothing when all goes well.
   bool sendBuilt(std::size_t count) {
     char letter = kChildBuilt;
-    auto sent = sendPacket(plan_.sync, {&letter, 1}, std::span(listeners_).first(count));
+    auto sent = sendPacket(sync_, {&letter, 1}, std::span(listeners_).first(count));
     return sent && *sent;
   }
 
   const ChildPlan& plan_;
+  int sync_;
   std::array<char, 64> letters_{};
   std::array<int, kMaxPassed> passed_{};
   std::array<int, kMaxListeners> listeners_{};

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the spawner holds of the machine it runs on: opened once at start, used by every request.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/idmap.h"
+#include "sandbox/policy.h"
+#include "sandbox/record_writer.h"
+#include "sandbox/room_template.h"
+#include "sandbox/slots.h"
+
+namespace agentos::sandbox {
+
+struct Host {
+  Policy policy;
+  std::string bootId;
+  Fd keeper;                          // the group of all instances
+  std::set<std::string> controllers;  // that it gives to them
+  Fd sockets;                         // <run>/instances: root's, so that nobody else changes a name in it
+  Fd initProgram;
+  std::array<Fd, 2> seccomp;          // [nestedUserns]
+  RoomTemplate roomTemplate;
+  std::unique_ptr<Slots> slots;
+  OwnerMaps ownerMaps{4096};
+  std::unique_ptr<RecordWriter> records;
+
+  uid_t firstId(std::uint32_t slot) const { return policy.uidFirst + slot * kIdsPerRoom; }
+  // Host ids of a mount's owner, shown as this id of the room (0: agent-init's, kAgentId: the agent's).
+  OwnerMap ownerMap(std::uint32_t slot, std::uint32_t shownAs, uid_t owner, gid_t group) const;
+  // Makes the maps that the next room will want, while nobody waits. False: they were there.
+  bool warmNextSlot();
+};
+
+// Leaves the host's mount namespace (enterTemplate) and removes the groups in which nothing runs: what a killed spawner
+// left half made. Names the step that failed.
+Result<std::unique_ptr<Host>> openHost(Policy policy);
+
+// An absolute path that no symbolic link is followed for, anywhere in it. kPathEscapes names a link.
+Result<Fd> openPlain(const std::string& path, int flags);
+
+}  // namespace agentos::sandbox

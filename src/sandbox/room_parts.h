@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of one room that only root can make, as descriptors for its child: mounts, directories, sockets, the plan.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/host.h"
+#include "sandbox/policy.h"
+#include "sandbox/room_child.h"
+
+namespace agentos::sandbox {
+
+// What the child must know before it is cloned; descriptors follow when it is at work.
+ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync);
+
+// The M message: letters and descriptors as room_child.h says. Names the part that could not be made.
+struct RoomParts {
+  std::string letters;
+  std::vector<Fd> fds;
+  Fd recordDir;  // <state>/instances/<id> itself, for the launch record
+};
+Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot);
+
+// "<id>.sock" in <run>/instances.
+std::string socketName(const InstanceId& id);
+
+}  // namespace agentos::sandbox

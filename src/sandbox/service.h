@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The spawner's loop: one thread, one poll(2), no wait for anybody.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "sandbox/connection.h"
+#include "sandbox/host.h"
+#include "sandbox/spawn_job.h"
+
+namespace agentos::sandbox {
+
+class Service {
+ public:
+  // `listener`: a listening SOCK_SEQPACKET socket. `signals`: a signalfd of SIGCHLD, SIGTERM and SIGINT.
+  Service(Host& host, Fd listener, Fd signals);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+  // Until SIGTERM or SIGINT. Rooms live on.
+  void run();
+
+ private:
+  void wait(int milliseconds);
+  int untilNextWake() const;
+  void accept();
+  void serve(Connection& connection);
+  void handle(Request request, const Answer& answer);
+  void spawn(RoomPlan plan, const Answer& answer);
+  void adopt(const Request& request, const Answer& answer);
+  void onSignals();
+  void onRecords();
+  void wakeLate();
+  void dropFinished();
+  Answer answerTo(std::uint64_t connection, std::uint64_t request);
+
+  Host& host_;
+  Fd listener_, signals_;
+  bool stopping_ = false;
+  std::uint64_t lastNumber_ = 0;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<SpawnJob>> spawns_;
+  std::vector<std::unique_ptr<Job>> jobs_;
+};
+
+}  // namespace agentos::sandbox

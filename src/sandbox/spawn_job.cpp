@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/spawn_job.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+#include "base/fault.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "sandbox/exit_record.h"
+#include "sandbox/log.h"
+
+namespace agentos::sandbox {
+namespace {
+
+constexpr std::chrono::seconds kSetUpTime(5);
+constexpr std::size_t kMaxWord = 8192;
+
+std::unexpected<Error> failStep(std::string step) {
+  return failErrno(errno, std::move(step), {}, ErrorCode::kSandboxSetup);
+}
+
+Result<void> writeProc(std::int32_t pid, const char* file, const std::string& text) {
+  std::string path = "/proc/" + std::to_string(pid) + "/" + file;
+  Fd out(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!out || ::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return failStep("writing " + path);
+  return {};
+}
+
+// The child's E: "<errno, three digits> <step>".
+Error childError(std::string_view text) {
+  int number = 0;
+  std::from_chars(text.data(), text.data() + std::min<std::size_t>(text.size(), 3), number);
+  std::string step(text.size() > 4 ? text.substr(4) : "an unnamed step");
+  return failErrno(number, std::move(step), {}, ErrorCode::kSandboxSetup).error().within("building the room");
+}
+
+}  // namespace
+
+Result<std::uint64_t> startTicksOf(std::int32_t pid) {
+  AGENTOS_TRY(auto text, readPath("/proc/" + std::to_string(pid) + "/stat"));
+  // The second field is the program's name in parentheses, and may hold anything.
+  auto after = text.rfind(')');
+  auto fields = split(std::string_view(text).substr(after == std::string::npos ? 0 : after + 1), ' ');
+  std::uint64_t ticks = 0;
+  if (fields.size() < 21 || std::from_chars(fields[20].data(), fields[20].data() + fields[20].size(), ticks).ec != std::errc()) {
+    return fail(ErrorCode::kIo, "/proc/" + std::to_string(pid) + "/stat has no start time");
+  }
+  return ticks;
+}
+
+SpawnJob::SpawnJob(Host& host, AllowedPlan plan, Answer answer, std::uint64_t ticket)
+    : host_(host),
+      allowed_(std::move(plan)),
+      answer_(std::move(answer)),
+      ticket_(ticket),
+      deadline_(std::chrono::steady_clock::now() + kSetUpTime) {}
+
+void SpawnJob::start() {
+  if (auto started = tryStart(); !started) giveUp(std::move(started).error());
+}
+
+Result<void> SpawnJob::tryStart() {
+  AGENTOS_TRY(groups_, makeInstanceGroups(host_.keeper.get(), id(), host_.controllers));
+  madeGroups_ = true;
+  AGENTOS_TRY(slot_, host_.slots->take(id()));
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return failStep("socketpair");
+  sync_.reset(pair[0]);
+  Fd childSync(pair[1]);
+  AGENTOS_CHECK(cloneChild(childSync.get()));
+  childSync.reset();
+  faultPoint("sandbox.spawn.cloned");
+  // The child makes its namespaces meanwhile.
+  AGENTOS_CHECK(mapIds());
+  AGENTOS_CHECK(sendParts());
+  AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits));
+  AGENTOS_CHECK(identify());
+  std::string record = allowed_.plan.launchRecord + "\n" + formatLaunchFacts({identity_, enforcement_}) + "\n";
+  host_.records->write(ticket_, recordDir_.duplicate(), std::move(record));
+  recordPending_ = true;
+  slot_.lock.reset();  // agent-init has it
+  faultPoint("sandbox.spawn.mapped");
+  return {};
+}
+
+// The other namespaces are the child's to make: it does so while the spawner makes the parts.
+Result<void> SpawnJob::cloneChild(int childSync) {
+  ChildPlan plan = makeChildPlan(host_, allowed_, childSync);
+  int pidfd = -1;
+  clone_args arguments{};
+  arguments.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = static_cast<std::uint64_t>(groups_.sup.get());
+  auto pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid < 0) return failStep("clone3");
+  if (pid == 0) runChild(plan);
+  identity_.pid = static_cast<std::int32_t>(pid);
+  pidfd_.reset(pidfd);
+  return {};
+}
+
+Result<void> SpawnJob::mapIds() {
+  std::string map = "0 " + std::to_string(host_.firstId(slot_.number)) + " " + std::to_string(kIdsPerRoom) + "\n";
+  AGENTOS_CHECK(writeProc(identity_.pid, "uid_map", map));
+  return writeProc(identity_.pid, "gid_map", map);
+}
+
+Result<void> SpawnJob::sendParts() {
+  AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_));
+  std::vector<int> fds;
+  for (const auto& fd : parts.fds) fds.push_back(fd.get());
+  AGENTOS_TRY(bool sent, sendPacket(sync_.get(), parts.letters, fds));
+  if (!sent) return fail(ErrorCode::kSandboxSetup, "the child's socket is full");
+  recordDir_ = std::move(parts.recordDir);
+  return {};
+}
+
+Result<void> SpawnJob::identify() {
+  AGENTOS_TRY(identity_.startTicks, startTicksOf(identity_.pid));
+  identity_.bootId = host_.bootId;
+  identity_.cgroupInode = groups_.inode;
+  identity_.slot = slot_.number;
+  return {};
+}
+
+void SpawnJob::onReady() {
+  auto received = receivePacket(sync_.get(), kMaxWord, kMaxListeners);
+  if (received && !*received) return;
+  if (step_ == Step::kGone) {
+    // S, or F with what exit.json says as well, or the end of the room.
+    step_ = Step::kDone;
+    if (received && (*received)->bytes.starts_with(kSyncFailed)) {
+      logLine(id().str() + ": the payload did not start: " + (*received)->bytes.substr(1));
+    }
+    return;
+  }
+  if (!received) {
+    bool building = step_ == Step::kBuilding;
+    return giveUp(std::move(received).error().within(building ? "building the room" : "starting agent-init"));
+  }
+  Packet packet = **std::move(received);
+  char letter = packet.bytes.empty() ? '\0' : packet.bytes[0];
+  if (step_ == Step::kBuilding && letter == kChildBuilt) return onBuilt(packet);
+  onWord(letter, packet.bytes);
+}
+
+void SpawnJob::onBuilt(Packet& packet) {
+  if (packet.fds.size() != allowed_.plan.listenPorts.size()) {
+    return giveUp(fail(ErrorCode::kSandboxSetup, "the child sent " + std::to_string(packet.fds.size()) + " listeners").error());
+  }
+  listeners_ = std::move(packet.fds);
+  step_ = Step::kStarting;
+}
+
+void SpawnJob::onWord(char letter, std::string_view text) {
+  if (letter == kChildFailed && step_ == Step::kBuilding) return giveUp(childError(text.substr(1)));
+  if (letter == kSyncReady && step_ == Step::kStarting) {
+    initReady_ = true;
+    return goWhenReady();
+  }
+  std::string what = letter == kSyncFailed ? std::string(text.substr(1)) : "an unexpected word from the room";
+  giveUp(fail(ErrorCode::kSandboxSetup, std::move(what)).error().within("starting agent-init"));
+}
+
+void SpawnJob::onRecord(Result<void> result) {
+  recordPending_ = false;
+  if (step_ == Step::kDone) {
+    // Given up meanwhile: no record of a room that never was. (One that was there before is not ours to remove.)
+    if (result) ::unlinkat(recordDir_.get(), kLaunchFile, 0);
+    return;
+  }
+  if (!result) return giveUp(std::move(result).error().within("writing the launch record"));
+  faultPoint("sandbox.spawn.recorded");
+  recorded_ = true;
+  goWhenReady();
+}
+
+void SpawnJob::goWhenReady() {
+  if (!recorded_ || !initReady_) return;
+  auto control = connectTo(host_.sockets.get(), socketName(id()));
+  if (!control) return giveUp(std::move(control).error().within("reaching agent-init"));
+  char go = kSyncGo;
+  auto sent = sendPacket(sync_.get(), {&go, 1});
+  if (!sent || !*sent) return giveUp(fail(ErrorCode::kSandboxSetup, "agent-init does not take the go").error());
+  faultPoint("sandbox.spawn.went");
+  std::vector<Fd> fds;
+  fds.push_back(std::move(pidfd_));
+  fds.push_back(*std::move(control));
+  auto listeners = static_cast<std::uint32_t>(listeners_.size());
+  for (auto& fd : listeners_) fds.push_back(std::move(fd));
+  listeners_.clear();
+  answer_(RoomReply{identity_, enforcement_, listeners}, std::move(fds));
+  step_ = Step::kGone;
+  deadline_ = std::chrono::steady_clock::now() + kSetUpTime;
+}
+
+void SpawnJob::onWake() {
+  if (step_ == Step::kGone) {
+    step_ = Step::kDone;  // it runs; what it has to say about its start is in its exit record
+    return;
+  }
+  giveUp(fail(ErrorCode::kTimedOut, step_ == Step::kBuilding ? "the room was not built in 5 s" : "agent-init was not ready in 5 s",
+              "look for a file system that hangs").error());
+}
+
+void SpawnJob::giveUp(Error error) {
+  failed_ = true;
+  step_ = Step::kDone;
+  deadline_ = LoopTime::max();
+  if (recorded_) ::unlinkat(recordDir_.get(), kLaunchFile, 0);
+  logLine(id().str() + ": " + error.message());
+  answer_(std::move(error), {});
+}
+
+}  // namespace agentos::sandbox

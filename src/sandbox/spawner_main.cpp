@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// agentd-spawner: the privileged program. Reads root's policy, takes its socket, serves.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "sandbox/channel.h"
+#include "sandbox/host.h"
+#include "sandbox/log.h"
+#include "sandbox/policy_file.h"
+#include "sandbox/service.h"
+
+namespace {
+
+using namespace agentos;
+using namespace agentos::sandbox;
+
+struct Options {
+  int listenFd = -1;
+  std::string socket, policyFile, peer;
+  std::vector<std::string> mounts;  // PATH or PATH:rw
+  Policy policy;
+};
+
+void define(CLI::App& app, Options& options) {
+  auto* place = app.add_option_group("socket");
+  place->add_option("--listen-fd", options.listenFd, "a listening SOCK_SEQPACKET socket that was inherited");
+  place->add_option("--socket", options.socket, "where to listen (0600, agentd's user)");
+  place->require_option(1);
+  app.add_option("--policy", options.policyFile, "YAML with root's `spawner:` section; root's file, nobody else's to write");
+  app.add_option("--peer", options.peer, "agentd's user, by name or uid");
+  app.add_option("--state", options.policy.stateDir, "agentd's state directory");
+  app.add_option("--logs", options.policy.logDir, "where the instances' logs are");
+  app.add_option("--run", options.policy.runDir, "for sockets and locks");
+  app.add_option("--cgroup", options.policy.cgroupRoot, "the keeper's group, an absolute path");
+  app.add_option("--init", options.policy.initBinary, "agent-init (default: beside this program)");
+  app.add_option("--mount", options.mounts, "a tree that rooms may mount from; PATH:rw for writing too (repeatable)");
+  app.add_option("--uid-first", options.policy.uidFirst, "first host uid of the rooms' ranges");
+  app.add_option("--uid-rooms", options.policy.slots, "how many ranges of 65536");
+}
+
+std::string besideThis(const std::string& name) {
+  std::string self = resolvedPath("/proc/self/exe");
+  return self.substr(0, self.find_last_of('/') + 1) + name;
+}
+
+Result<Policy> policyFrom(Options options) {
+  if (!options.peer.empty()) {
+    AGENTOS_TRY(UserIds ids, findUser(options.peer));
+    options.policy.peerUid = ids.uid, options.policy.peerGid = ids.gid;
+  }
+  if (!options.policyFile.empty()) {
+    AGENTOS_TRY(options.policy, loadPolicy(options.policyFile, options.policy));
+  }
+  for (const auto& text : options.mounts) {
+    bool writable = text.ends_with(":rw");
+    options.policy.mounts.push_back({resolvedPath(writable ? text.substr(0, text.size() - 3) : text), writable, {}, {}});
+  }
+  Policy& policy = options.policy;
+  if (policy.initBinary.empty()) policy.initBinary = besideThis("agent-init");
+  for (auto* path : {&policy.stateDir, &policy.logDir, &policy.runDir, &policy.initBinary}) *path = resolvedPath(*path);
+  return policy;
+}
+
+Result<Fd> listener(const Options& options, const Policy& policy) {
+  if (options.socket.empty()) return Fd(options.listenFd);
+  auto slash = options.socket.find_last_of('/');
+  std::string folder = slash == std::string::npos ? "." : options.socket.substr(0, slash + 1);
+  AGENTOS_TRY(Fd directory, openPlain(resolvedPath(folder), O_RDONLY | O_DIRECTORY));
+  return listenAt(directory.get(), options.socket.substr(slash + 1), policy.peerUid, policy.peerGid);
+}
+
+// Blocked before any thread starts, so that all of them have it so.
+Fd takeSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  return Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+Result<void> serve(const Options& options) {
+  if (::geteuid() != 0) return fail(ErrorCode::kDenied, "agentd-spawner needs root", "start it by its unit, or let agentd do it as root");
+  Fd signals = takeSignals();
+  if (!signals) return failErrno(errno, "signalfd");
+  AGENTOS_TRY(Policy policy, policyFrom(options));
+  AGENTOS_CHECK(checkPolicy(policy));
+  AGENTOS_TRY(Fd socket, listener(options, policy));
+  AGENTOS_TRY(auto host, openHost(std::move(policy)));
+  Service(*host, std::move(socket), std::move(signals)).run();
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Makes and keeps the rooms that agents run in.", "agentd-spawner");
+  Options options;
+  define(app, options);
+  CLI11_PARSE(app, argc, argv);
+  auto served = serve(options);
+  if (served) return 0;
+  agentos::sandbox::logLine(served.error().message());
+  return agentos::infoOf(served.error().code).exitStatus;
+}
