@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t kMaxBytes = 1 << 20;
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxNodes = 100'000;
+constexpr std::size_t kMaxKey = 1024;  // bytes; what YAML itself allows but for "? " keys
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::size_t kMaxProblems = 100;  // beyond, a hostile file only makes us write
 
@@ -213,6 +214,11 @@ class TreeBuilder final : public YAML::EventHandler {
     const auto [first, isNew] = frame.seen.try_emplace(key.scalar, key.mark.line);
     const bool wellFormed = key.kind == YamlNode::Kind::kScalar;  // else it is reported already
     const YamlMark mark = key.mark;
+    if (key.scalar.size() > kMaxKey) {
+      problem(mark, ErrorCode::kYamlForbidden, "a key of " + std::to_string(key.scalar.size()) + " bytes",
+              "at most 1024");
+      throw Stop{};  // every path below would carry it
+    }
     const std::string what =
         "the key \"" + key.scalar + "\" is here twice, first in line " + std::to_string(first->second);
     frame.key = std::move(key);
@@ -268,6 +274,39 @@ std::size_t firstBadUtf8(std::string_view text) {
   return at;
 }
 
+std::string escaped(unsigned char byte) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  return std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
+}
+
+// With every control character written as an escape: a message goes to a terminal.
+std::string visible(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const bool c1 = byte == 0xC2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0;
+    if (c1) {
+      shown += escaped(static_cast<unsigned char>(text[++at]));
+    } else if (byte < 0x20 || byte == 0x7F) {
+      shown += escaped(byte);
+    } else {
+      shown += text[at];
+    }
+  }
+  return shown;
+}
+
+// Each byte that UTF-8 cannot have becomes U+FFFD.
+std::string mended(std::string_view text) {
+  std::string good;
+  while (!isValidUtf8(text)) {
+    const std::size_t bad = firstBadUtf8(text);
+    good += std::string(text.substr(0, bad)) + "\xEF\xBF\xBD";
+    text.remove_prefix(bad + 1);
+  }
+  return good += text;
+}
+
 YamlMark placeOf(std::string_view text, std::size_t at) {
   const auto before = text.substr(0, at);
   const auto newline = before.rfind('\n');
@@ -306,8 +345,8 @@ void runParser(const std::string& text, TreeBuilder& builder) {
     parser.HandleNextDocument(builder);
   } catch (const Stop&) {  // recorded where it was thrown
   } catch (const YAML::Exception& problem) {
-    try {
-      builder.problem(markOf(problem.mark), ErrorCode::kSyntax, "not well-formed YAML: " + problem.msg,
+    try {  // the message may hold one byte of a longer character
+      builder.problem(markOf(problem.mark), ErrorCode::kSyntax, "not well-formed YAML: " + mended(problem.msg),
                       "check indentation, quotes and brackets here and on the line before");
     } catch (const Stop&) {
     }
@@ -341,22 +380,6 @@ bool isSafePlain(std::string_view text) {
          !text.contains(kByteOrderMark);
 }
 
-// A text that UTF-8 cannot be has no YAML form: each bad byte becomes U+FFFD.
-std::string mended(std::string_view text) {
-  std::string good;
-  while (!isValidUtf8(text)) {
-    const std::size_t bad = firstBadUtf8(text);
-    good += std::string(text.substr(0, bad)) + "\xEF\xBF\xBD";
-    text.remove_prefix(bad + 1);
-  }
-  return good += text;
-}
-
-std::string escaped(unsigned char byte) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  return std::string("\\x") + kHex[byte >> 4] + kHex[byte & 15];
-}
-
 }  // namespace
 
 const YamlNode* YamlNode::find(std::string_view key) const {
@@ -386,7 +409,7 @@ std::string YamlProblem::message() const {
   if (!path.empty()) line += path + ": ";
   line += what;
   if (!remedy.empty()) line += "; " + remedy;
-  return line;
+  return visible(line);
 }
 
 std::expected<YamlNode, std::vector<YamlProblem>> parseYaml(std::string_view text, std::string file) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "contract/shape.h"
 
 namespace agentos::contract {
 namespace {
@@ -85,13 +86,13 @@ bool canFallDue(std::uint64_t days, std::uint64_t months) {
 std::optional<std::string> cronProblem(std::string_view text) {
   const auto fields = words(text);
   if (fields.size() != kFields.size()) {
-    return "\"" + std::string(text.substr(0, 80)) + "\" has " + std::to_string(fields.size()) + " fields, not five";
+    return quoted(text) + " has " + std::to_string(fields.size()) + " fields, not five";
   }
   std::array<std::uint64_t, kFields.size()> bits{};
   for (std::size_t at = 0; at < kFields.size(); ++at) {
     for (std::string_view item : split(fields[at], ',')) {
       const auto found = bitsOf(kFields.at(at), item);
-      if (!found) return "\"" + std::string(item.substr(0, 80)) + "\" is no " + std::string(kFields.at(at).name);
+      if (!found) return quoted(item) + " is no " + std::string(kFields.at(at).name);
       bits.at(at) |= *found;
     }
   }

@@ -15,6 +15,9 @@ namespace {
 
 using Problems = std::vector<YamlProblem>;
 
+constexpr std::size_t kMaxProblems =
+    100;  // nobody reads more, and a hostile file could have one for each of its values
+
 std::string joined(const std::string& path, std::string_view key) {
   return path.empty() ? std::string(key) : path + "." + std::string(key);
 }
@@ -57,14 +60,21 @@ class Reader {
       return std::tie(a.mark.line, a.mark.column, a.path, a.what) <
              std::tie(b.mark.line, b.mark.column, b.path, b.what);
     });
+    if (more_)
+      problems_.push_back({file_, problems_.back().mark, "", problems_.back().code, "and more", "mend these first"});
     return std::move(problems_);
   }
   Contract takeContract() { return std::move(reading_.contract); }
 
  private:
   void add(YamlMark mark, std::string path, ErrorCode code, std::string what, std::string remedy) {
-    problems_.push_back({file_, mark, std::move(path), code, std::move(what), std::move(remedy)});
+    if (isFull()) {
+      more_ = true;
+    } else {
+      problems_.push_back({file_, mark, std::move(path), code, std::move(what), std::move(remedy)});
+    }
   }
+  bool isFull() const { return problems_.size() == kMaxProblems; }
 
   // `schemaPath` has [] where `path` has the number of an item.
   void readMap(const YamlNode& map, YamlMark mark, const std::string& path, const std::string& schemaPath) {
@@ -75,7 +85,7 @@ class Reader {
           std::ranges::find(known, entry.key, [](const Field* candidate) { return keyOf(candidate->path); });
       if (field == known.end()) {
         add(entry.mark, here, ErrorCode::kContractUnknownKey, "there is no such key",
-            remedyForUnknown(entry.key, known));
+            isFull() ? "" : remedyForUnknown(entry.key, known));
       } else {
         note(here, schemaPath, entry.mark);
         readField(**field, entry.value, here);
@@ -137,6 +147,7 @@ class Reader {
   std::string file_;
   Reading reading_;
   Problems problems_;
+  bool more_ = false;
 };
 
 // What the file says, apart from order, layout and comments: plain integers and booleans as such, the rest as text.

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "contract/cron_syntax.h"
+#include "contract/shape.h"
 
 namespace agentos::contract {
 namespace {
@@ -19,9 +20,7 @@ bool isLower(char c) { return c >= 'a' && c <= 'z'; }
 bool isAlnum(char c) { return isDigit(c) || isLower(c) || (c >= 'A' && c <= 'Z'); }
 bool isControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
-Problem no(std::string_view text, std::string_view kind) {
-  return "\"" + std::string(text.substr(0, 80)) + "\" is no " + std::string(kind);
-}
+Problem no(std::string_view text, std::string_view kind) { return quoted(text) + " is no " + std::string(kind); }
 
 // A first letter of letters, digits and `first`; after it also `rest`.
 bool hasForm(std::string_view text, std::string_view first, std::string_view rest) {
@@ -42,15 +41,13 @@ Problem label(std::string_view text) { return hasForm(text, "", "._:/-") ? Probl
 Problem secret(std::string_view text) { return hasForm(text, "_", ".-") ? Problem{} : no(text, "credential name"); }
 
 Problem line(std::string_view text) {
-  if (text.empty() || text != trim(text))
-    return "\"" + std::string(text.substr(0, 80)) + "\" is empty or has blanks at an end";
+  if (text.empty() || text != trim(text)) return quoted(text) + " is empty or has blanks at an end";
   return std::ranges::any_of(text, isControl) ? Problem("a text with a line break or a control character") : Problem{};
 }
 Problem freeText(std::string_view text) { return trim(text).empty() ? Problem("an empty text") : Problem{}; }
 
 Problem envName(std::string_view text) {
-  if (text.starts_with("AGENT_"))
-    return "\"" + std::string(text.substr(0, 80)) + "\" is one of agentd's own variables (AGENT_*)";
+  if (text.starts_with("AGENT_")) return quoted(text) + " is one of agentd's own variables (AGENT_*)";
   const bool fits = !text.empty() && !isDigit(text.front()) && hasForm(text, "_", "");
   return fits ? Problem{} : no(text, "name of an environment variable");
 }
@@ -65,7 +62,7 @@ bool isPort(std::string_view text) {
 }
 Problem egress(std::string_view text) {
   const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return "\"" + std::string(text.substr(0, 80)) + "\" names no port";
+  if (colon == std::string_view::npos) return quoted(text) + " names no port";
   std::string_view host = text.substr(0, colon);
   if (!isPort(text.substr(colon + 1))) return no(text, "host with a port from 1 to 65535");
   if (host.starts_with("*.")) host.remove_prefix(2);
@@ -92,7 +89,7 @@ Problem hours(std::string_view text) {
   const auto from = minuteOf(text.substr(0, std::min<std::size_t>(5, text.size())));
   const auto to = text.size() == 11 && text[5] == '-' ? minuteOf(text.substr(6)) : std::nullopt;
   if (!from || *from == 24 * 60 || !to) return no(text, "span of hours");
-  return *from == *to ? Problem("\"" + std::string(text) + "\" is empty: it begins where it ends") : Problem{};
+  return *from == *to ? Problem(quoted(text) + " is empty: it begins where it ends") : Problem{};
 }
 
 Problem backoff(std::string_view text) {
@@ -100,8 +97,8 @@ Problem backoff(std::string_view text) {
   if (dots == std::string_view::npos) return no(text, "range of times");
   const auto least = parseDuration(text.substr(0, dots)), most = parseDuration(text.substr(dots + 2));
   if (!least || !most) return no(text, "range of times");
-  if (*least > *most) return "\"" + std::string(text) + "\" begins above its end";
-  return *most > std::chrono::days(1) ? Problem("\"" + std::string(text) + "\" waits for more than a day") : Problem{};
+  if (*least > *most) return quoted(text) + " begins above its end";
+  return *most > std::chrono::days(1) ? Problem(quoted(text) + " waits for more than a day") : Problem{};
 }
 
 bool isCleanRelative(std::string_view path) {

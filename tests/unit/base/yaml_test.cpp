@@ -128,6 +128,17 @@ TEST(ParseYaml, StopsAtTheFirstErrorOfSyntax) {
   EXPECT_THAT(problems("- a\nb: 1\n"), ElementsAre("syntax 2:1"));
 }
 
+TEST(ParseYaml, WritesMessagesInUtf8) {
+  const auto node = parseYaml("a: \"\\é\"\n", "f.yaml");
+  ASSERT_FALSE(node);
+  EXPECT_TRUE(isValidUtf8(node.error().front().message())) << "yaml-cpp quotes one byte of the character";
+}
+
+TEST(YamlProblemMessage, LeavesTheTerminalAlone) {
+  const YamlProblem problem{"f", {1, 2}, "a\x1B[31m", ErrorCode::kSyntax, "\x07\xC2\x9B\x7F\né", ""};
+  EXPECT_EQ(problem.message(), "f:1:2: a\\x1b[31m: \\x07\\x9b\\x7f\\x0aé");
+}
+
 TEST(ParseYaml, RefusesBytesThatNoTextHas) {
   EXPECT_THAT(problems("a: 1\nb: \xFF\n"), ElementsAre("syntax 2:4"));
   EXPECT_THAT(problems("a: \xED\xA0\x80\n"), ElementsAre("syntax 1:4"));
@@ -165,6 +176,11 @@ TEST(ParseYaml, BoundsSizeDepthAndNodes) {
   std::string many = "l: [x";
   for (int i = 0; i < 100'000; ++i) many += ",x";
   EXPECT_THAT(problems(many + "]\n"), ElementsAre(HasSubstr("yaml.forbidden 1:")));
+}
+
+TEST(ParseYaml, BoundsKeysSinceEveryPathCarriesThem) {
+  EXPECT_THAT(problems("? " + std::string(1025, 'k') + "\n: 1\n"), ElementsAre("yaml.forbidden 1:3"));
+  EXPECT_THAT(problems("? " + std::string(1024, 'k') + "\n: 1\n"), IsEmpty());
 }
 
 TEST(ParseYaml, IsNotMadeSlowOrLargeByHostileText) {
