@@ -2,21 +2,13 @@
 #include "sandbox/platform.h"
 
 #include <fcntl.h>
-#include <linux/landlock.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "base/files.h"
+#include "sandbox/machine.h"
 #include "sandbox/mountinfo.h"
 
 namespace agentos::sandbox {
 namespace {
-
-int landlockAbi() {
-  auto version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  return version < 0 ? 0 : static_cast<int>(version);
-}
 
 // On the file system where the records and scratch directories are.
 Result<void> tryIdmapped(Host& host) {
@@ -31,18 +23,14 @@ Result<void> tryIdmapped(Host& host) {
 PlatformReport reportPlatform(Host& host) {
   PlatformReport report;
   report.cgroupRoot = host.policy.cgroupRoot;
-  if (auto text = readPath("/proc/self/mountinfo")) report.cgroupMode = findCgroupMounts(parseMountInfo(*text)).mode;
+  CgroupMounts mounts;
+  if (auto text = readPath("/proc/self/mountinfo")) mounts = findCgroupMounts(parseMountInfo(*text));
+  report.cgroupMode = mounts.mode;
   report.controllers.assign(host.controllers.begin(), host.controllers.end());
-  report.landlockAbi = landlockAbi();
-  utsname name{};
-  if (::uname(&name) == 0) report.kernel = name.release;
   auto idmapped = tryIdmapped(host);
   report.idmappedMounts = idmapped.has_value();
   if (!idmapped) report.warnings.push_back("no room can be made here: " + idmapped.error().message());
-  for (const char* wanted : {"cpu", "io", "memory", "pids"}) {
-    if (host.controllers.contains(wanted)) continue;
-    report.warnings.push_back(std::string("the ") + wanted + " controller is not in cgroup v2: its limits are not enforced");
-  }
+  addMachineFacts(report, {"cpu", "io", "memory", "pids"}, mounts.point.value_or(""));
   return report;
 }
 
