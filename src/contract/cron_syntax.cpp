@@ -56,7 +56,8 @@ std::optional<unsigned> valueOf(const CronField& field, std::string_view text) {
   return number && *number >= field.low && *number <= field.high ? number : std::nullopt;
 }
 
-// The values of one item ("*", "5", "1-5", "*/15", "mon-fri/2") as bits; nothing when it is malformed.
+// The values of one item ("*", "5", "1-5", "*/15", "mon-fri/2", "7/15": from 7 on) as bits; nothing when it is
+// malformed.
 std::optional<std::uint64_t> bitsOf(const CronField& field, std::string_view item) {
   const auto slash = item.find('/');
   const auto range = item.substr(0, slash);
@@ -64,8 +65,9 @@ std::optional<std::uint64_t> bitsOf(const CronField& field, std::string_view ite
   const bool stepped = slash != std::string_view::npos, single = range != "*" && dash == std::string_view::npos;
   const auto step = stepped ? numberOf(item.substr(slash + 1)) : std::optional(1U);
   const auto first = range == "*" ? std::optional(field.low) : valueOf(field, range.substr(0, dash));
-  const auto last = range == "*" ? std::optional(field.high) : single ? first : valueOf(field, range.substr(dash + 1));
-  if (!step || *step == 0 || !first || !last || *first > *last || (stepped && single)) return std::nullopt;
+  const bool toTheEnd = range == "*" || (stepped && single);
+  const auto last = toTheEnd ? std::optional(field.high) : single ? first : valueOf(field, range.substr(dash + 1));
+  if (!step || *step == 0 || *step > field.high || !first || !last || *first > *last) return std::nullopt;
   std::uint64_t bits = 0;
   for (unsigned value = *first; value <= *last; value += *step) bits |= std::uint64_t{1} << value;
   return bits;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <set>
 
 #include "base/digest.h"
@@ -121,6 +122,17 @@ TEST(ContractLoader, LoadsTheGoodCorpus) {
     const auto contract = loadContract(file.text, file.name);
     EXPECT_TRUE(contract) << contract.error().front().message();
   }
+}
+
+TEST(ContractLoader, LoadsEveryContractThatShips) {
+  std::size_t loaded = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(AGENTOS_SOURCE_DIR "/contracts/examples")) {
+    if (entry.path().extension() != ".yaml" || entry.path().parent_path().filename() != "contracts") continue;
+    const auto contract = loadContractFile(entry.path().string());
+    EXPECT_TRUE(contract) << contract.error().front().message();
+    ++loaded;
+  }
+  EXPECT_GE(loaded, 5U);
 }
 
 TEST(ContractLoader, RefusesEachBadFileForItsReasonAndNoOther) {
