@@ -106,7 +106,8 @@ class Watch {
   }
   void rest() {
     if (!inotify_.is_open()) return;
-    inotify_.cancel();
+    boost::system::error_code ignored;
+    inotify_.cancel(ignored);
     std::array<char, 4096> events{};
     while (::read(inotify_.native_handle(), events.data(), events.size()) > 0) {
     }

@@ -56,7 +56,9 @@ struct Config {
   std::int64_t logKeep = 0;
   bool startServices = true;
 
-  Paths paths;  // from the command line
+  bool hasSpawnerPolicy = false;  // the file has a section `spawner`, which the spawner reads itself
+  std::string file;               // where it was read
+  Paths paths;                    // from the command line
 };
 
 // The configuration that the text says, every absent key at its default, or every problem of the file at once. Relative

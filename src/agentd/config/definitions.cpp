@@ -271,7 +271,7 @@ std::vector<Definition> makeOwnDefinitions() {
       integer("limits.log_keep", 0, 1000, "4", "rotated logs kept beside the live one",
               [](Config& c) -> auto& { return c.logKeep; }),
       {"spawner", "map", "", "", "root's policy for agentd-spawner: docs/security.md; read by the spawner",
-       [](Config&, const YamlNode&, Path, ConfigReader&) {}},
+       [](Config& c, const YamlNode&, Path, ConfigReader&) { c.hasSpawnerPolicy = true; }},
       boolean("services.start", "true", "agents with `run.mode: service` are started with the daemon",
               [](Config& c) -> bool& { return c.startServices; }),
   };

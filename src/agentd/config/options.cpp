@@ -12,7 +12,7 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--contracts", options.contracts, "a directory of contracts (repeatable)")->type_name("DIR")->take_all();
   app.add_option("--prefix", options.prefix, "puts etc, var and run under DIR: a private instance")->type_name("DIR");
   app.add_option("--user", options.user, "whom the daemon runs as (default agentd)")->type_name("NAME");
-  app.add_flag("--foreground", "stay in the foreground (it always does)");
+  app.add_flag_callback("--foreground", [] {}, "stay in the foreground (it always does)");
 }
 
 // Flags that choose what to do instead of running.
@@ -25,9 +25,12 @@ void describeActs(CLI::App& app, Options& options) {
   act("--reference", Options::Act::kReference, "print every key of agentd.yaml and exit");
   act("--serve", Options::Act::kServe, "run as the daemon proper, unprivileged (units and the launcher)");
   app.add_option("--socket-fd", options.socketFd, "the API socket, inherited")->group("");
+  app.add_option("--anchor-fd", options.anchorFd, "where heads of the audit log go, inherited")->group("");
 }
 
 }  // namespace
+
+std::string versionText() { return AGENTOS_VERSION; }
 
 Result<Options> parseOptions(int argc, const char* const* argv) {
   Options options;
@@ -57,7 +60,9 @@ Result<Config> configFor(const Options& options) {
     return fail(ErrorCode::kConfig, std::move(lines));
   }
   config->paths = paths;
+  config->file = file;
   if (!options.company.empty()) config->company = absolutePath(options.company, currentDirectory());
+  config->company = withoutLinks(config->company);
   if (!options.user.empty()) config->user = options.user;
   if (!options.contracts.empty()) config->contracts.clear();
   for (const auto& one : options.contracts) config->contracts.push_back(absolutePath(one, currentDirectory()));

@@ -16,9 +16,11 @@ struct Options {
   std::string prefix, config, company, user, help;
   std::vector<std::string> contracts;
   // Internal, from the launcher to the daemon proper: descriptors it inherited, -1 for none.
-  int socketFd = -1;
+  int socketFd = -1, anchorFd = -1;
   std::vector<std::string> words;  // the command line as given, for the child
 };
+
+std::string versionText();  // "0.1.0"
 
 // kInvalidArgument with CLI11's own words.
 Result<Options> parseOptions(int argc, const char* const* argv);

@@ -21,8 +21,14 @@ std::string absolutePath(const std::string& path, const std::string& base) {
   return normal;
 }
 
+std::string withoutLinks(const std::string& path) {
+  std::error_code error;
+  auto real = fs::weakly_canonical(path, error);
+  return path.empty() || error ? path : real.string();
+}
+
 std::string absolutePrefix(const std::string& prefix) {
-  std::string path = absolutePath(prefix, currentDirectory());
+  std::string path = withoutLinks(absolutePath(prefix, currentDirectory()));
   return path == "/" ? std::string() : path;
 }
 

@@ -36,6 +36,8 @@ struct Paths {
 std::string absolutePrefix(const std::string& prefix);
 // Absolute, relative to `base` when relative; "" stays "".
 std::string absolutePath(const std::string& path, const std::string& base);
+// The same with its symbolic links followed as far as it exists: the spawner follows none.
+std::string withoutLinks(const std::string& path);
 std::string currentDirectory();
 // The directory that this program was started from; its siblings agentd-spawner, agentd-keeper and agent-runner lie there.
 std::string programDirectory();

@@ -32,6 +32,7 @@ struct Server::State {
 
   // The connection that is missed least: longest idle, else longest in reading a request. False when all are served.
   bool evictOne();
+  void closeListeners();
 };
 
 class Connection final : public Stream, public std::enable_shared_from_this<Connection> {

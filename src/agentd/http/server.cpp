@@ -103,6 +103,11 @@ asio::awaitable<void> acceptLoop(StatePtr state, std::shared_ptr<Listener> liste
 
 }  // namespace
 
+void Server::State::closeListeners() {
+  boost::system::error_code ignored;
+  for (Listener* listener : listeners) listener->close(ignored);
+}
+
 bool Server::State::evictOne() {
   Connection* choice = nullptr;
   for (Connection* one : connections) {
@@ -121,7 +126,7 @@ Server::Server(asio::io_context& io, Application& application, ServerOptions opt
 
 Server::~Server() {
   state_->closing = true;
-  for (Listener* listener : state_->listeners) listener->cancel();
+  state_->closeListeners();
   for (Connection* connection : std::vector(state_->connections.begin(), state_->connections.end())) connection->cut();
 }
 
@@ -135,7 +140,7 @@ void Server::listen(Fd listener) {
 asio::awaitable<void> Server::close(std::chrono::milliseconds grace) {
   auto state = state_;
   state->closing = true;
-  for (Listener* listener : state->listeners) listener->close();
+  state->closeListeners();
   auto all = [&state] { return std::vector(state->connections.begin(), state->connections.end()); };
   for (Connection* connection : all()) connection->finish();
   auto end = std::chrono::steady_clock::now() + grace;

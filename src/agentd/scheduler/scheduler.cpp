@@ -217,7 +217,10 @@ Result<void> Scheduler::release(const AgentName& agent, const std::string& actor
 std::vector<AgentSchedule> Scheduler::schedule() const {
   std::vector<AgentSchedule> rows;
   for (const auto& [name, entry] : entries_) {
-    AgentSchedule row{.agent = name, .nextDue = entry.nextDue, .lastStarted = entry.lastStarted};
+    AgentSchedule row;
+    row.agent = name;
+    row.nextDue = entry.nextDue;
+    row.lastStarted = entry.lastStarted;
     row.onTask = entry.onTask();
     row.held = !entry.heldBy.empty();
     row.waiting = entry.ready;

@@ -5,42 +5,12 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "contract/loader.h"
+#include "sandbox/exit_record.h"
 
 namespace agentos::agentd {
 namespace {
 
 constexpr int kFormat = 1;
-
-std::vector<std::string> stringsOf(const Json& json, const char* key) {
-  std::vector<std::string> texts;
-  auto found = json.find(key);
-  if (found == json.end() || !found->is_array()) return texts;
-  for (const auto& one : *found) {
-    if (one.is_string()) texts.push_back(one.get<std::string>());
-  }
-  return texts;
-}
-
-template <class Number>
-Number numberOf(const Json& json, const char* key) {
-  auto found = json.find(key);
-  return found != json.end() && found->is_number_integer() ? found->get<Number>() : Number{};
-}
-
-sandbox::ProcessIdentity identityOf(const Json& json) {
-  sandbox::ProcessIdentity identity;
-  identity.pid = numberOf<std::int32_t>(json, "pid");
-  identity.startTicks = numberOf<std::uint64_t>(json, "startTicks");
-  identity.cgroupInode = numberOf<std::uint64_t>(json, "cgroupInode");
-  identity.slot = numberOf<std::uint32_t>(json, "slot");
-  if (auto boot = json.find("bootId"); boot != json.end() && boot->is_string()) identity.bootId = boot->get<std::string>();
-  return identity;
-}
-
-const Json& memberOr(const Json& json, const char* key, const Json& other) {
-  auto found = json.find(key);
-  return found != json.end() && found->is_object() ? *found : other;
-}
 
 // The contract as it was in force at the launch; the digest is the record's, since the text is not the file's.
 Result<std::shared_ptr<const contract::Contract>> contractOf(const Json& json) {
@@ -74,11 +44,8 @@ Result<LaunchRecord> readLaunchRecord(int instancesDir, const InstanceId& id) {
   const auto lines = split(text, '\n');
   if (lines.size() < 2) return fail(ErrorCode::kSyntax, id.str() + "/launch.jsonl has " + std::to_string(lines.size()) + " lines");
   AGENTOS_TRY(const Json ours, parseJson(lines[0]));
-  AGENTOS_TRY(const Json spawners, parseJson(lines[1]));
-  LaunchRecord record;
-  record.identity = identityOf(memberOr(spawners, "identity", spawners));
-  const Json& enforcement = memberOr(spawners, "enforcement", spawners);
-  record.enforcement = {stringsOf(enforcement, "enforced"), stringsOf(enforcement, "substituted"), stringsOf(enforcement, "missing")};
+  AGENTOS_TRY(auto facts, sandbox::parseLaunchFacts(lines[1]));
+  LaunchRecord record{nullptr, std::move(facts.identity), std::move(facts.enforcement)};
   if (auto contract = contractOf(ours)) record.contract = *contract;
   return record;
 }

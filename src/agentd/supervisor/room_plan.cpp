@@ -108,7 +108,7 @@ Result<sandbox::RoomPlan> makeRoomPlan(const RoomInput& input) {
   plan.limits = limitsOf(input.contract);
   plan.logRotateAt = input.logRotateAt;
   plan.logKeep = input.logKeep;
-  plan.nestedUserns = input.contract.nestedUserns;
+  plan.nestedUserns = input.contract.security.nestedUserns;
   plan.launchRecord = input.launchRecord;
   return plan;
 }

@@ -30,13 +30,13 @@ struct Verdict {
 
 struct SpawnRequest {
   std::shared_ptr<const contract::Contract> contract;
-  std::string source;                       // where the contract came from, for status
-  std::optional<AgentName> name;            // another name than the contract's
-  std::optional<contract::LatencyClass> latency;
-  std::optional<TaskId> task;               // a cycle's task: claimed by the new instance before its room is built
-  std::string contextText;                  // becomes /context/prompt.md
-  std::string actor = "agentd", trace;
-  MicroUsd budgetForRun;                    // for status
+  std::string source{};                     // where the contract came from, for status
+  std::optional<AgentName> name{};          // another name than the contract's
+  std::optional<contract::LatencyClass> latency{};
+  std::optional<TaskId> task{};             // a cycle's task: claimed by the new instance before its room is built
+  std::string contextText{};                // becomes /context/prompt.md
+  std::string actor = "agentd", trace{};
+  MicroUsd budgetForRun{};                  // for status
   std::int64_t restarts = 0;                // how often it was started again before this
 };
 

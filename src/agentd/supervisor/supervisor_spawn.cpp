@@ -85,7 +85,7 @@ Result<InstancePtr> SupervisorImpl::makeInstance(const SpawnRequest& request,
 
 Result<void> SupervisorImpl::makeDirectories(const Instance& instance, const std::string& contextText) {
   AGENTOS_CHECK(makeDirectoryAt(logDir_.get(), instance.id().str(), 0750));
-  AGENTOS_TRY(auto scratch, makeDirectories(settings_.paths.scratch() + "/" + instance.view.agent.str(), 0700));
+  AGENTOS_TRY(auto scratch, agentos::makeDirectories(settings_.paths.scratch() + "/" + instance.view.agent.str(), 0700));
   AGENTOS_TRY(auto directory, openBeneath(instancesDir_.get(), instance.id().str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   AGENTOS_CHECK(makeDirectoryAt(directory.get(), "context", 0750));
   // Not synced: it is read by this run only, and a run whose machine crashed is over.
