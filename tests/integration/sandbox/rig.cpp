@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +32,7 @@ const std::string kBin = AGENTOS_BIN_DIR;
 const std::string kProbe = AGENTOS_PROBE;
 
 pid_t start(const std::vector<std::string>& words, const std::vector<std::pair<std::string, std::string>>& env, int output,
-            unsigned uid) {
+            unsigned uid, bool apart) {
   std::vector<char*> argv;
   for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -38,6 +40,8 @@ pid_t start(const std::vector<std::string>& words, const std::vector<std::pair<s
   if (pid != 0) return pid;
   for (const auto& [name, value] : env) ::setenv(name.c_str(), value.c_str(), 1);
   if (output >= 0) ::dup2(output, 1), ::dup2(output, 2);
+  // What a control run is let do must not be done to this machine.
+  if (apart && (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)) ::_exit(125);
   if (uid != 0 && (::setgroups(0, nullptr) != 0 || ::setgid(uid) != 0 || ::setuid(uid) != 0)) ::_exit(126);
   ::execv(argv[0], argv.data());
   ::_exit(127);
@@ -91,10 +95,10 @@ void Rig::startSpawner(const std::vector<std::pair<std::string, std::string>>& e
   Fd log(::open((dir_ + "/spawner.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   std::vector<std::string> words = {kBin + "/agentd-spawner", "--socket", dir_ + "/run/spawner.sock",
                                     "--peer", std::to_string(kPeer), "--state", dir_ + "/state", "--logs", dir_ + "/log",
-                                    "--run", dir_ + "/run", "--cgroup", group_, "--init", kBin + "/agent-init",
+                                    "--run", dir_ + "/run", "--cgroup", group_, "--init", init_.empty() ? kBin + "/agent-init" : init_,
                                     "--mount", dir_ + "/state/scratch:rw", "--mount", dir_ + "/ro", "--mount",
                                     fs::path(kProbe).parent_path()};
-  spawner_ = start(words, env, log.get(), 0);
+  spawner_ = start(words, env, log.get(), 0, false);
   ASSERT_GT(spawner_, 0);
 }
 
@@ -145,6 +149,13 @@ bool Rig::ended(const SpawnedRoom& room, std::chrono::milliseconds within) {
 
 std::string Rig::readUnder(const std::string& path) { return readPath(dir_ + path).value_or(""); }
 
+bool Rig::noGroups() {
+  for (const auto& entry : fs::directory_iterator(group_)) {
+    if (entry.is_directory() && entry.path().filename() != "keep") return false;
+  }
+  return true;
+}
+
 std::string Rig::outputOf(const InstanceId& id) { return readUnder("/log/" + id.str() + "/output.log"); }
 
 bool Rig::says(const InstanceId& id, std::string_view text, std::chrono::milliseconds within) {
@@ -173,7 +184,7 @@ Ran Rig::runOutside(const std::vector<std::string>& words, unsigned uid) {
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return ran;
   std::vector<std::string> argv = {kProbe};
   argv.insert(argv.end(), words.begin(), words.end());
-  pid_t pid = start(argv, {}, ends[1], uid);
+  pid_t pid = start(argv, {}, ends[1], uid, true);
   ::close(ends[1]);
   Fd in(ends[0]);
   ran.output = readAll(in.get(), 1 << 20).value_or("");

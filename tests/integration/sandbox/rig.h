@@ -64,7 +64,7 @@ class Rig : public ::testing::Test {
   };
   Told runInRoom(const RoomPlan& plan);
   Told runInRoom(std::vector<std::string> words) { return runInRoom(plan(std::move(words))); }
-  // The same program without a room: as root, or as another user.
+  // The same program without a room (but where it cannot change this machine): as root, or as another user.
   static Ran runOutside(const std::vector<std::string>& words, unsigned uid = 0);
 
   SpawnedRoom mustSpawn(const RoomPlan& plan);
@@ -73,8 +73,11 @@ class Rig : public ::testing::Test {
   // Waits until the output holds the text.
   bool says(const InstanceId& id, std::string_view text, std::chrono::milliseconds within = std::chrono::seconds(5));
   std::string readUnder(const std::string& path);
+  // Every directory of an instance in the test's control group is gone.
+  bool noGroups();
 
   std::string dir_, group_;
+  std::string init_;  // the program in agent-init's place, for spawners started from now on
   boost::asio::io_context io_;
 
  private:

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every wall, tried from inside, and the same attempt without the wall: there it must come through, or the test would
+// prove nothing.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "rig.h"
+
+namespace agentos::sandbox::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Walls : public Rig {
+ protected:
+  // `inside` fails in a room; `outside` (the same attempt, on a path that the host has) succeeds as root.
+  void holds(const std::vector<std::string>& inside, const std::vector<std::string>& outside) {
+    SCOPED_TRACE(join(inside, " "));
+    auto told = runInRoom(inside);
+    EXPECT_EQ(told.code, 1) << told.output;
+    auto free = runOutside(outside);
+    EXPECT_EQ(free.status, 0) << free.output;
+  }
+  void holds(const std::vector<std::string>& words) { holds(words, words); }
+};
+
+// Numbers in brackets, as the probe lists names.
+std::set<int> numbersIn(const std::string& text) {
+  std::set<int> numbers;
+  for (auto line : split(text, '\n')) {
+    auto open = line.find('[');
+    if (open == std::string_view::npos) continue;
+    std::string name(line.substr(open + 1, line.find(']') - open - 1));
+    if (!name.empty() && name.find_first_not_of("0123456789") == std::string::npos) numbers.insert(std::stoi(name));
+  }
+  return numbers;
+}
+
+TEST_F(Walls, HostFilesAreNotThere) {
+  std::ofstream(dir_ + "/secret") << "s";
+  holds({"read", "/etc/shadow"});
+  holds({"read", dir_ + "/secret"});
+  holds({"list", "/root"});
+  holds({"list", dir_ + "/state"});
+}
+
+TEST_F(Walls, TheKernelsOwnSecretsAreMasked) {
+  for (const char* path : {"/proc/kallsyms", "/proc/key-users", "/proc/interrupts"}) {
+    SCOPED_TRACE(path);
+    auto said = std::string("print ") + path + ": through";
+    auto free = runOutside({"print", path}).output;
+    ASSERT_THAT(free, HasSubstr(said));
+    EXPECT_GT(free.size(), said.size() + 10);
+    auto told = runInRoom({"print", path}).output;
+    EXPECT_EQ(std::ranges::count(told, '\n'), 1) << told;
+    EXPECT_THAT(told, HasSubstr(said)) << "it is there, and empty";
+  }
+}
+
+TEST_F(Walls, ReadOnlyMountsAndTheRootStayReadOnly) {
+  ASSERT_EQ(::chmod((dir_ + "/ro").c_str(), 0777), 0);
+  auto mounted = [&](const std::string& path) {
+    auto plan = this->plan({"write", path});
+    plan.mounts.push_back({dir_ + "/ro", "/company", false, true, false});
+    return runInRoom(plan).code;
+  };
+  EXPECT_EQ(mounted("/company/x"), 1);
+  EXPECT_EQ(runOutside({"write", dir_ + "/ro/x"}, kPeer).status, 0);
+  for (const char* path : {"/x", "/usr/x", "/etc/passwd", "/dev/x", "/home/x"}) EXPECT_EQ(runInRoom({"write", path}).code, 1) << path;
+  // Scratch is the same program's to write: it is the mount that is read-only, not the probe that cannot.
+  EXPECT_EQ(runInRoom({"write", "/home/agent/x"}).code, 0);
+}
+
+TEST_F(Walls, NothingIsMountedUnmountedOrRemounted) {
+  holds({"mount"});
+  holds({"remount", "/usr"}, {"remount", "/"});
+  holds({"umount", "/proc"});
+  holds({"chroot"});
+  holds({"mknod", "/home/agent/null"}, {"mknod", dir_ + "/null"});
+}
+
+TEST_F(Walls, OnlyItsOwnProcessesAreSeen) {
+  auto seen = numbersIn(runInRoom({"list", "/proc"}).output);
+  EXPECT_EQ(seen.size(), 1U);  // itself: not even the room's PID 1
+  EXPECT_GT(numbersIn(runOutside({"list", "/proc"}).output).size(), 1U);
+  holds({"status", "1"});
+  holds({"signal", std::to_string(spawnerPid())});
+  holds({"signal", "1"});  // its own PID 1 is another user's
+}
+
+TEST_F(Walls, ThereIsNoNetworkButLoopback) {
+  Fd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(server.get(), generic, size), 0);
+  ASSERT_EQ(::listen(server.get(), 4), 0);
+  ASSERT_EQ(::getsockname(server.get(), generic, &size), 0);
+  holds({"connect", std::to_string(ntohs(address.sin_port))});
+  auto inside = runInRoom({"interfaces"}).output;
+  EXPECT_THAT(inside, HasSubstr("[lo]"));
+  EXPECT_EQ(std::ranges::count(inside, '['), 1) << inside;
+  EXPECT_EQ(runInRoom({"route"}).code, 1);
+}
+
+TEST_F(Walls, ItIsNobodyAndGetsNoMore) {
+  holds({"setuid"});
+  holds({"hostname"});
+  auto plan = this->plan({"userns"});
+  EXPECT_EQ(runInRoom(plan).code, 1);
+  EXPECT_EQ(runOutside({"userns"}).status, 0);
+  auto status = runInRoom({"status"}).output;
+  for (const char* line : {"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
+                           "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"}) {
+    EXPECT_THAT(status, HasSubstr(line));
+  }
+  EXPECT_THAT(runOutside({"status"}).output, Not(HasSubstr("CapEff:\t0000000000000000")));
+}
+
+TEST_F(Walls, EachRoomHasHostIdsOfItsOwn) {
+  auto uidsOf = [&](const RoomPlan& plan) {
+    auto pids = ask(client().processes(plan.id));
+    EXPECT_TRUE(pids && pids->size() == 1);
+    auto status = readPath("/proc/" + std::to_string(pids->front()) + "/status").value_or("");
+    auto at = status.find("Uid:\t");
+    return at == std::string::npos ? 0UL : std::stoul(status.substr(at + 5));
+  };
+  auto one = plan({"sleep", "30000"}), two = plan({"sleep", "30000"});
+  auto first = mustSpawn(one), second = mustSpawn(two);
+  EXPECT_NE(first.identity.slot, second.identity.slot);
+  EXPECT_EQ(uidsOf(one), kFirstId + first.identity.slot * 65536UL + 1000);
+  EXPECT_EQ(uidsOf(two), kFirstId + second.identity.slot * 65536UL + 1000);
+  EXPECT_TRUE(ask(client().sweep(one.id)));
+  // Its range is free again, and only then.
+  auto three = plan({"sleep", "30000"});
+  EXPECT_EQ(mustSpawn(three).identity.slot, first.identity.slot);
+  EXPECT_TRUE(ask(client().sweep(two.id)));
+  EXPECT_TRUE(ask(client().sweep(three.id)));
+}
+
+TEST_F(Walls, NoDescriptorLeaksIn) {
+  killSpawner();
+  ASSERT_EQ(::dup2(0, 77), 77);  // inherited by what is started from here on
+  startSpawner();
+  auto inside = runInRoom({"fds"}).output;
+  EXPECT_THAT(runOutside({"fds"}).output, HasSubstr("[fd 77]"));
+  ::close(77);
+  for (const char* name : {"[fd 0]", "[fd 1]", "[fd 2]"}) EXPECT_THAT(inside, HasSubstr(name));
+  EXPECT_EQ(std::ranges::count(inside, '['), 3) << inside;
+}
+
+TEST_F(Walls, TheNumberOfProcessesIsBounded) {
+  auto bounded = plan({"fork", "300"});
+  bounded.limits.pids = 100;
+  auto room = mustSpawn(bounded);
+  ASSERT_TRUE(says(bounded.id, "made "));
+  auto text = outputOf(bounded.id);
+  int made = std::stoi(text.substr(text.find("made ") + 5));
+  EXPECT_LT(made, 100);
+  EXPECT_GT(made, 80);
+  auto wide = plan({"fork", "300"});
+  wide.limits.pids = 1000;
+  auto other = mustSpawn(wide);
+  EXPECT_TRUE(says(wide.id, "made 300"));
+  EXPECT_TRUE(ask(client().sweep(bounded.id)));
+  EXPECT_TRUE(ask(client().sweep(wide.id)));
+}
+
+TEST_F(Walls, TheGroupsFilesShowTheLimitsAndCannotBeWritten) {
+  EXPECT_THAT(runInRoom({"print", "/sys/fs/cgroup/cgroup.procs"}).output, HasSubstr("print /sys/fs/cgroup/cgroup.procs: through"));
+  EXPECT_EQ(runInRoom({"write", "/sys/fs/cgroup/cgroup.freeze"}).code, 1);
+  EXPECT_EQ(runInRoom({"mkdir", "/sys/fs/cgroup/x"}).code, 1);
+  EXPECT_EQ(runOutside({"mkdir", group_ + "/x"}).status, 0);
+  EXPECT_EQ(::rmdir((group_ + "/x").c_str()), 0);
+  EXPECT_THAT(runInRoom({"print", "/proc/self/cgroup"}).output, HasSubstr("0::/\n"));
+}
+
+}  // namespace
+}  // namespace agentos::sandbox::testing
