@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/daemon.h"
+
+#include <grp.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "agentd/config/models.h"
+#include "agentd/spawn_task.h"
+#include "agentd/supervisor/machine.h"
+#include "base/files.h"
+#include "models/costs.h"
+
+namespace agentos::agentd {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kCostsAfter = std::chrono::milliseconds(200);  // settlements of a burst share one write
+constexpr auto kHeadAfter = std::chrono::seconds(1);
+constexpr auto kRefreshAfter = std::chrono::milliseconds(5);  // changes of a burst share one look
+
+std::optional<gid_t> groupNamed(const std::string& name) {
+  const group* found = name.empty() ? nullptr : ::getgrnam(name.c_str());
+  if (found == nullptr) return std::nullopt;
+  return found->gr_gid;
+}
+
+RoleConfig rolesOf(const Config& config) {
+  RoleConfig roles;
+  roles.adminGroup = groupNamed(config.adminGroup);
+  roles.adminGroupName = config.adminGroup;
+  roles.workGroup = groupNamed(config.socketGroup.empty() ? config.user : config.socketGroup);
+  roles.workGroupName = config.socketGroup.empty() ? config.user : config.socketGroup;
+  if (!config.paths.prefix.empty()) roles.adminUids.insert(::getuid());
+  return roles;
+}
+
+}  // namespace
+
+Daemon::Daemon(World world, Config config)
+    : world_(world), config_(std::move(config)), alarms_(world.io, world.clock, world.alarms), started_(world.clock.now()) {}
+
+Daemon::~Daemon() {
+  alarms_.shutDown();
+  pool_.join();
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::make(World world, Config config) {
+  std::unique_ptr<Daemon> daemon(new Daemon(world, std::move(config)));
+  AGENTOS_CHECK(daemon->openState());
+  AGENTOS_CHECK(daemon->openCompany());
+  AGENTOS_CHECK(daemon->makeParts());
+  AGENTOS_CHECK(daemon->makeScheduler());
+  AGENTOS_CHECK(daemon->makeApi());
+  return daemon;
+}
+
+Result<void> Daemon::openState() {
+  for (const auto& path : {config_.paths.state(), config_.paths.instances(), config_.paths.audit(), config_.paths.artifacts(),
+                           config_.paths.scratch(), config_.paths.log()}) {
+    AGENTOS_CHECK(makeDirectories(path, 0750));
+  }
+  AGENTOS_TRY(audit_, govern::AuditLog::open(config_.paths.audit(), world_.clock));
+  events_ = std::make_unique<Events>(*audit_, config_.paths.audit());
+  headListener_ = events_->listen([this](const govern::AuditEntry&) { auditSoon(); });
+  AGENTOS_TRY(db_, Database::open(config_.paths.database()));
+  return {};
+}
+
+Result<void> Daemon::openCompany() {
+  if (config_.company.empty()) return {};
+  AGENTOS_TRY(company_, company::Company::open(config_.company));
+  AGENTOS_TRY(queue_, company::TaskQueue::open(*company_, *db_, world_.clock,
+                                               [this](const company::TaskEvent& event) { taskEvent(event); }));
+  return {};
+}
+
+Result<void> Daemon::makeParts() {
+  AGENTOS_CHECK(openModels(config_, world_.io.get_executor(), models_));
+  AGENTOS_TRY(ledger_, models::Ledger::open(*db_, world_.clock, company_ ? company_->settings().timezone : "UTC"));
+  meter_ = std::make_unique<models::Meter>(models_, *ledger_,
+                                           [this](const models::Ledger::Settlement& one) { settled(one); });
+  AGENTOS_TRY(auto boot, bootId());
+  AGENTOS_TRY(runs_, RunTable::open(*db_, boot));
+  contracts_ = std::make_unique<ContractStore>(config_.contracts, company_ ? company_->path() + "/agents/contracts" : "");
+  for (const auto& line : contracts_->reload().problems) spdlog::warn("contract: {}", line);
+  supervisor_ = std::make_unique<SupervisorImpl>(SupervisorParts{.io = world_.io,
+                                                                 .clock = world_.clock,
+                                                                 .alarms = alarms_,
+                                                                 .events = *events_,
+                                                                 .runs = *runs_,
+                                                                 .spawner = world_.spawner,
+                                                                 .ledger = *ledger_,
+                                                                 .company = company_.get(),
+                                                                 .queue = queue_.get()},
+                                                 supervisorSettings());
+  gateway_ = std::make_unique<Gateway>(GatewayServices{.io = world_.io,
+                                                       .clock = world_.clock,
+                                                       .supervisor = *supervisor_,
+                                                       .meter = *meter_,
+                                                       .models = models_,
+                                                       .ledger = *ledger_,
+                                                       .events = *events_,
+                                                       .company = company_.get(),
+                                                       .queue = queue_.get()});
+  supervisor_->serveRoomsWith(*gateway_);
+  return {};
+}
+
+SupervisorSettings Daemon::supervisorSettings() {
+  SupervisorSettings settings;
+  settings.paths = config_.paths;
+  settings.policy = config_.policy;
+  settings.recordsKept = static_cast<std::size_t>(config_.recordsKept);
+  settings.logRotateAt = config_.logRotateAt;
+  settings.logKeep = config_.logKeep;
+  settings.machine = [this] { return machineOf(platform_, models_, config_.policy); };
+  settings.runtime = [this] { return runtimeSide(); };
+  return settings;
+}
+
+// The company's live side, the link resolved once for each run; else what the configuration or the package gives.
+std::string Daemon::runtimeSide() const {
+  std::error_code error;
+  if (company_) {
+    auto live = std::filesystem::canonical(company_->path() + "/runtime", error);
+    if (!error) return live.string();
+  }
+  const std::string& other = config_.runtime.empty() ? config_.paths.runtime() : config_.runtime;
+  auto side = std::filesystem::canonical(other, error);
+  return error ? std::string() : side.string();
+}
+
+Result<void> Daemon::makeScheduler() {
+  supervisor_->onEnded([this](const InstanceId& id) {
+    if (scheduler_) scheduler_->instanceEnded(id);
+  });
+  if (!company_) return {};
+  SchedulerLimits limits{static_cast<std::size_t>(config_.concurrentCycles)};
+  scheduler_ = std::make_unique<Scheduler>(Scheduler::Parts{.io = world_.io,
+                                                            .clock = world_.clock,
+                                                            .alarms = alarms_,
+                                                            .db = *db_,
+                                                            .events = *events_,
+                                                            .contracts = *contracts_,
+                                                            .supervisor = *supervisor_,
+                                                            .company = *company_,
+                                                            .queue = *queue_},
+                                           limits);
+  return {};
+}
+
+Result<void> Daemon::makeApi() {
+  ApiServices services{.io = world_.io,
+                       .pool = pool_,
+                       .clock = world_.clock,
+                       .db = *db_,
+                       .events = *events_,
+                       .supervisor = *supervisor_,
+                       .contracts = *contracts_,
+                       .ledger = *ledger_,
+                       .models = models_,
+                       .cycles = {},
+                       .logDirectory = config_.paths.log(),
+                       .stateDirectory = config_.paths.state(),
+                       .anchorPath = config_.paths.auditAnchor(),
+                       .version = AGENTOS_VERSION,
+                       .roles = rolesOf(config_),
+                       .bearerToken = {},
+                       .systemInfo = {},
+                       .reload = {},
+                       .notReady = {}};
+  services.company = company_.get();
+  services.queue = queue_.get();
+  if (scheduler_) services.cycles = controlOf(*scheduler_);
+  services.systemInfo = [this] { return systemInfo(); };
+  services.reload = [this](const std::string& actor) { return reload(actor); };
+  services.notReady = [this] { return notReady_; };
+  AGENTOS_TRY(api_, ApiServer::make(std::move(services)));
+  return {};
+}
+
+asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
+  // Served from the first moment, so that status answers and says "starting" while recovery works.
+  if (socket) api_->listen(std::move(socket));
+  AGENTOS_CO_TRY(platform_, co_await world_.spawner.platform());
+  for (const auto& warning : platform_.warnings) spdlog::warn("platform: {}", warning);
+  say("agentd.started", "agentd", {{"version", AGENTOS_VERSION}, {"company", config_.company}, {"cgroups", platform_.cgroupMode},
+                                   {"controllers", platform_.controllers}});
+  AGENTOS_CO_TRY(auto report, co_await recover({.clock = world_.clock,
+                                                .events = *events_,
+                                                .runs = *runs_,
+                                                .spawner = world_.spawner,
+                                                .ledger = *ledger_,
+                                                .queue = queue_.get(),
+                                                .supervisor = *supervisor_}));
+  if (company_) {
+    AGENTOS_CO_TRY(watch_, TaskWatch::make(world_.io, *company_, [this](const auto& which, bool all) { refreshQueue(which, all); }));
+    refreshQueue({}, true);
+    writeCostsSoon();
+    AGENTOS_CO_CHECK(scheduler_->start());
+  }
+  if (config_.startServices) startServices();
+  notReady_.clear();
+  co_return report;
+}
+
+// Services stay up: those of the contracts in force that do not run yet.
+void Daemon::startServices() {
+  for (const auto& [name, stored] : contracts_->all()) {
+    if (stored.contract->run.mode != contract::RunMode::kService) continue;
+    auto last = supervisor_->resolve(name.str());
+    auto view = last ? supervisor_->view(*last) : std::unexpected(last.error());
+    if (view && isLive(view->state)) continue;
+    auto work = [](SupervisorImpl* supervisor, SpawnRequest request) -> asio::awaitable<void> {
+      const std::string agent = request.contract->name.str();
+      auto spawned = co_await supervisor->spawn(std::move(request));
+      if (!spawned) spdlog::error("{}: {}", agent, spawned.error().message());
+    };
+    spawnTask(world_.io.get_executor(), "service " + name.str(),
+              work(supervisor_.get(), SpawnRequest{.contract = stored.contract, .source = stored.path}));
+  }
+}
+
+asio::awaitable<void> Daemon::stop() {
+  notReady_ = "stopping";
+  say("agentd.stopping", "agentd", {{"agents", config_.stopAgents == StopAgents::kKeep ? "keep" : "stop"}});
+  if (scheduler_) scheduler_->stopDispatching();
+  watch_.reset();
+  supervisor_->refuseSpawns();
+  if (config_.stopAgents == StopAgents::kStop) {
+    co_await supervisor_->waitForCycles(config_.stopGrace);
+    co_await supervisor_->stopAll(config_.stopGrace);
+  }
+  co_await gateway_->closeAll();
+  co_await api_->close();
+  if (company_) {
+    if (auto written = models::appendCosts(company_->rootFd(), *ledger_, company_->settings().timezone); !written) {
+      spdlog::warn("costs: {}", written.error().message());
+    }
+  }
+  say("agentd.stopped", "agentd", {{"left_running", supervisor_->liveCount()}});
+  if (headMoved_) headMoved_(audit_->head());
+  alarms_.shutDown();
+}
+
+Result<Json> Daemon::reload(const std::string& actor) {
+  auto report = contracts_->reload();
+  for (const auto& line : report.problems) spdlog::warn("contract: {}", line);
+  auto names = [](const std::vector<AgentName>& agents) {
+    Json list = Json::array();
+    for (const auto& one : agents) list.push_back(one.str());
+    return list;
+  };
+  Json json = {{"added", names(report.added)}, {"changed", names(report.changed)}, {"removed", names(report.removed)},
+               {"problems", report.problems}};
+  say("agentd.reloaded", actor, json);
+  if (scheduler_) scheduler_->applyContracts();
+  if (config_.startServices) startServices();
+  return json;
+}
+
+void Daemon::say(std::string kind, const std::string& actor, Json data) {
+  govern::AuditEvent event{.kind = std::move(kind), .actor = actor};
+  event.data = std::move(data);
+  if (auto kept = events_->record(std::move(event)); !kept) spdlog::error("audit: {}", kept.error().message());
+}
+
+// The queue's word into the audit log, with the trace of the run that caused it.
+void Daemon::taskEvent(const company::TaskEvent& task) {
+  govern::AuditEvent event{.kind = task.kind, .actor = task.actor.empty() ? "agentd" : task.actor, .agent = task.agent};
+  event.instance = task.holder;
+  event.task = task.task.str();
+  if (auto holder = InstanceId::parse(task.holder); holder && supervisor_) {
+    if (auto view = supervisor_->view(*holder)) event.trace = view->trace;
+  }
+  event.data = Json::object();
+  if (!task.detail.empty()) event.data["detail"] = task.detail;
+  if (!task.file.empty()) event.data["file"] = task.file;
+  if (task.epoch != 0) event.data["epoch"] = task.epoch;
+  if (auto kept = events_->record(std::move(event)); !kept) spdlog::error("audit: {}", kept.error().message());
+  // A move of agentd's own may free another task as well as a person's does.
+  if (watch_) refreshQueue({}, false);
+}
+
+void Daemon::settled(const models::Ledger::Settlement& settlement) {
+  auto id = InstanceId::parse(settlement.account.instance);
+  govern::AuditEvent event{.kind = "model.settled", .actor = "agent:" + settlement.account.instance, .agent = settlement.account.agent};
+  event.instance = settlement.account.instance;
+  event.task = settlement.account.task;
+  event.data = {{"settlement", settlement.id},
+                {"model", settlement.model},
+                {"outcome", settlement.outcome},
+                {"input_tokens", settlement.usage.inputTokens},
+                {"output_tokens", settlement.usage.outputTokens},
+                {"cost_micro_usd", settlement.cost.count}};
+  if (id && supervisor_) {
+    if (auto view = supervisor_->view(*id)) event.trace = view->trace;
+    supervisor_->countCall(*id, settlement.cost);
+  }
+  if (auto kept = events_->note(std::move(event)); !kept) spdlog::error("audit: {}", kept.error().message());
+  writeCostsSoon();
+}
+
+void Daemon::writeCostsSoon() {
+  if (!company_ || std::exchange(costsDue_, true)) return;
+  alarms_.after(kCostsAfter, [this] {
+    costsDue_ = false;
+    auto written = models::appendCosts(company_->rootFd(), *ledger_, company_->settings().timezone);
+    if (!written) spdlog::warn("costs: {}", written.error().message());
+  });
+}
+
+void Daemon::refreshQueue(const std::set<company::TaskStatus>& directories, bool everything) {
+  changed_.insert(directories.begin(), directories.end());
+  changedAll_ = changedAll_ || everything;
+  if (std::exchange(refreshDue_, true)) return;
+  alarms_.after(kRefreshAfter, [this] {
+    refreshDue_ = false;
+    std::vector<std::optional<company::TaskStatus>> which;
+    if (std::exchange(changedAll_, false)) {
+      which.push_back(std::nullopt);
+      changed_.clear();
+    }
+    for (const auto status : std::exchange(changed_, {})) which.push_back(status);
+    for (const auto& status : which) {
+      auto again = queue_->refresh(status);
+      if (!again) {
+        spdlog::warn("tasks: {}", again.error().message());
+      } else if (*again) {  // a malformed file is left alone for a moment, in case somebody is still writing it
+        alarms_.at(**again, [this, status] { refreshQueue(status ? std::set{*status} : std::set<company::TaskStatus>{}, !status); });
+      }
+    }
+    if (scheduler_) scheduler_->taskChanged();
+  });
+}
+
+// What was only noted becomes durable, and the anchor hears of the head: once for all events of a second.
+void Daemon::auditSoon() {
+  if (std::exchange(headDue_, true)) return;
+  alarms_.after(kHeadAfter, [this] {
+    headDue_ = false;
+    if (auto synced = audit_->sync(); !synced) spdlog::error("audit: {}", synced.error().message());
+    if (headMoved_) headMoved_(audit_->head());
+  });
+}
+
+Json Daemon::systemInfo() const {
+  Json models = Json::array();
+  for (const auto& model : models_.all()) models.push_back(model.name);
+  return {{"version", AGENTOS_VERSION},
+          {"pid", ::getpid()},
+          {"user", config_.user},
+          {"started", formatUtc(started_)},
+          {"company", config_.company},
+          {"prefix", config_.paths.prefix},
+          {"state_directory", config_.paths.state()},
+          {"runtime", runtimeSide()},
+          {"kernel", platform_.kernel},
+          {"cgroup_mode", platform_.cgroupMode},
+          {"cgroup_root", platform_.cgroupRoot},
+          {"controllers", platform_.controllers},
+          {"landlock_abi", platform_.landlockAbi},
+          {"idmapped_mounts", platform_.idmappedMounts},
+          {"warnings", platform_.warnings},
+          {"models", models},
+          {"contracts", contracts_->all().size()},
+          {"live_instances", supervisor_->liveCount()},
+          {"concurrent_cycles", config_.concurrentCycles}};
+}
+
+}  // namespace agentos::agentd

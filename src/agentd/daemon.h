@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The composition root: makes every part in order, joins them, starts and stops the whole. Nothing else makes parts.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agentd/alarms.h"
+#include "agentd/api/api_server.h"
+#include "agentd/config/config.h"
+#include "agentd/events.h"
+#include "agentd/gateway/gateway.h"
+#include "agentd/recovery/recovery.h"
+#include "agentd/scheduler/contract_store.h"
+#include "agentd/scheduler/scheduler.h"
+#include "agentd/scheduler/task_watch.h"
+#include "agentd/supervisor/run_table.h"
+#include "agentd/supervisor/supervisor_impl.h"
+#include "base/sqlite.h"
+#include "company/layout.h"
+#include "company/task_queue.h"
+#include "models/ledger.h"
+#include "models/meter.h"
+#include "models/registry.h"
+
+namespace agentos::agentd {
+
+class Daemon {
+ public:
+  // What a test gives otherwise: the clock, the spawner, and who moves time.
+  struct World {
+    boost::asio::io_context& io;
+    const Clock& clock;
+    sandbox::Spawner& spawner;
+    Alarms::Mode alarms = Alarms::Mode::kReal;
+  };
+  // Opens the state and the company and makes the parts; nothing runs yet.
+  static Result<std::unique_ptr<Daemon>> make(World world, Config config);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Recovery, then dispatching, then the API on `socket` (none: no API).
+  boost::asio::awaitable<Result<RecoveryReport>> start(Fd socket);
+  // No new work; running cycles get the grace; then stop.agents decides. On return nothing is served any more.
+  boost::asio::awaitable<void> stop();
+  // Contracts and what of the configuration can change while running.
+  Result<Json> reload(const std::string& actor);
+  // Called soon after the audit log's head has moved, at most once a second.
+  void onHeadMoved(std::function<void(const govern::AuditHead&)> told) { headMoved_ = std::move(told); }
+
+  Supervisor& supervisor() { return *supervisor_; }
+  Scheduler* scheduler() { return scheduler_.get(); }
+  company::TaskQueue* queue() { return queue_.get(); }
+  models::Ledger& ledger() { return *ledger_; }
+  Alarms& alarms() { return alarms_; }
+  Events& events() { return *events_; }
+
+ private:
+  Daemon(World world, Config config);
+  Result<void> openState();
+  Result<void> openCompany();
+  Result<void> makeParts();
+  Result<void> makeScheduler();
+  Result<void> makeApi();
+  SupervisorSettings supervisorSettings();
+  std::string runtimeSide() const;
+  void startServices();
+  void taskEvent(const company::TaskEvent& event);
+  void settled(const models::Ledger::Settlement& settlement);
+  void writeCostsSoon();
+  void refreshQueue(const std::set<company::TaskStatus>& directories, bool everything);
+  void auditSoon();
+  void say(std::string kind, const std::string& actor, Json data);
+  Json systemInfo() const;
+
+  World world_;
+  Config config_;
+  Alarms alarms_;
+  boost::asio::thread_pool pool_{2};
+  std::unique_ptr<Database> db_;
+  std::unique_ptr<govern::AuditLog> audit_;
+  std::unique_ptr<Events> events_;
+  std::unique_ptr<company::Company> company_;
+  std::unique_ptr<company::TaskQueue> queue_;
+  models::ModelRegistry models_;
+  std::unique_ptr<models::Ledger> ledger_;
+  std::unique_ptr<models::Meter> meter_;
+  std::unique_ptr<RunTable> runs_;
+  std::unique_ptr<ContractStore> contracts_;
+  std::unique_ptr<SupervisorImpl> supervisor_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<TaskWatch> watch_;
+  std::unique_ptr<ApiServer> api_;
+  std::shared_ptr<void> headListener_;
+  std::function<void(const govern::AuditHead&)> headMoved_;
+  sandbox::PlatformReport platform_;
+  std::string notReady_ = "starting";
+  Timestamp started_;
+  bool costsDue_ = false, headDue_ = false, refreshDue_ = false;
+  std::set<company::TaskStatus> changed_;
+  bool changedAll_ = false;
+};
+
+}  // namespace agentos::agentd

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/launcher/helpers.h"
+
+#include <sys/wait.h>
+
+#include <cerrno>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace agentos::agentd {
+namespace {
+
+Result<void> runToEnd(const ChildPlan& plan) {
+  AGENTOS_TRY(const pid_t pid, startChild(plan));
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return failErrno(errno, "cannot wait for " + plan.name);
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return fail(ErrorCode::kUnavailable, plan.name + " failed (it says why above)", "docs/operations.md has what it needs");
+}
+
+// Where cgroup v2 is mounted, from /proc/self/mountinfo (proc(5)): the type stands after the " - ".
+Result<std::string> cgroupMount() {
+  AGENTOS_TRY(const std::string text, readPath("/proc/self/mountinfo", 8 << 20));
+  for (const auto line : split(text, '\n')) {
+    if (line.find(" - cgroup2 ") == std::string_view::npos) continue;
+    const auto fields = split(line, ' ');
+    if (fields.size() > 4) return std::string(fields[4]);
+  }
+  return fail(ErrorCode::kSandboxCgroup, "cgroup v2 is not mounted", "mount -t cgroup2 none /sys/fs/cgroup/unified (or boot with it)");
+}
+
+// One group for each prefix, so that a private instance never touches another's agents.
+Result<std::string> cgroupRoot(const Paths& paths) {
+  AGENTOS_TRY(const std::string mount, cgroupMount());
+  const std::string name = paths.prefix.empty() ? "agentd" : "agentd-" + sha256(paths.prefix).substr(0, 12);
+  return mount + "/" + name;
+}
+
+void addMount(ChildPlan& plan, const std::string& path, bool writable) {
+  if (path.empty()) return;
+  plan.command.push_back("--mount");
+  plan.command.push_back(path + (writable ? ":rw" : ""));
+}
+
+}  // namespace
+
+Result<void> runKeeper(const Config& config) {
+  AGENTOS_TRY(const std::string root, cgroupRoot(config.paths));
+  return runToEnd({"agentd-keeper", {programDirectory() + "/agentd-keeper", "--once", "--root", root}, {}, {}});
+}
+
+Result<void> removeKeeper(const Config& config) {
+  AGENTOS_TRY(const std::string root, cgroupRoot(config.paths));
+  return runToEnd({"agentd-keeper", {programDirectory() + "/agentd-keeper", "--remove", "--root", root}, {}, {}});
+}
+
+Result<ChildPlan> spawnerPlan(const Config& config) {
+  const Paths& paths = config.paths;
+  AGENTOS_TRY(const std::string root, cgroupRoot(paths));
+  ChildPlan plan{"agentd-spawner", {programDirectory() + "/agentd-spawner"}, {}, {}};
+  for (const auto& [flag, value] : std::vector<std::pair<std::string, std::string>>{{"--socket", paths.spawnerSocket()},
+                                                                                   {"--peer", config.user},
+                                                                                   {"--state", paths.state()},
+                                                                                   {"--logs", paths.log()},
+                                                                                   {"--run", paths.run()},
+                                                                                   {"--cgroup", root}}) {
+    plan.command.push_back(flag);
+    plan.command.push_back(value);
+  }
+  if (config.hasSpawnerPolicy) plan.command.insert(plan.command.end(), {"--policy", config.file});
+  addMount(plan, paths.scratch(), true);
+  addMount(plan, paths.instances(), false);
+  addMount(plan, paths.runtime(), false);
+  addMount(plan, config.runtime, false);
+  addMount(plan, config.company, true);
+  for (const auto& path : config.policy.mounts) addMount(plan, path, true);
+  return plan;
+}
+
+}  // namespace agentos::agentd
