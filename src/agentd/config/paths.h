@@ -21,9 +21,10 @@ struct Paths {
   std::string audit() const { return state() + "/audit"; }
   std::string artifacts() const { return state() + "/artifacts"; }
   std::string scratch() const { return state() + "/scratch"; }
-  std::string runtime() const { return state() + "/runtime"; }
-  // Root's own, beside the state and out of the daemon's reach: the audit anchor.
+  // Root's own, beside the state and out of the daemon's reach: the audit anchor, and the runtime that ships with agentd,
+  // which root copies there and could be led astray in a directory of the daemon's.
   std::string rootState() const { return prefix + "/var/lib/agentd-root"; }
+  std::string runtime() const { return rootState() + "/runtime"; }
   std::string auditAnchor() const { return rootState() + "/audit.anchor"; }
   std::string log() const { return prefix + "/var/log/agentd"; }
   std::string instanceLog(const InstanceId& id) const { return log() + "/" + id.str(); }
