@@ -24,11 +24,11 @@ struct Claim {
 };
 
 struct NewTask {
-  std::string title, createdBy, assignedTo, product, body, idempotencyKey;
-  std::vector<std::string> tags;
+  std::string title{}, createdBy{}, assignedTo{}, product{}, body{}, idempotencyKey{};
+  std::vector<std::string> tags{};
   Priority priority = Priority::kMedium;
-  std::vector<TaskId> dependsOn;
-  std::optional<Timestamp> notBefore, deadline;
+  std::vector<TaskId> dependsOn{};
+  std::optional<Timestamp> notBefore{}, deadline{};
   std::int64_t attempts = 3;
   bool backlog = false;
 };

@@ -32,6 +32,13 @@ Result<void> checkText(const std::string& field, const std::string& text, std::s
   return {};
 }
 
+Result<void> checkAssigned(const Task& task, const InstanceId& holder) {
+  AGENTOS_TRY(const AgentName agent, AgentName::parse(agentOf(holder)));
+  if (isAssignedTo(task.assignedTo, agent)) return {};
+  return fail(ErrorCode::kRefused, task.id.str() + " is assigned to " + task.assignedTo + ", not to " + agent.str(),
+              "claim it as that agent");
+}
+
 Task taskOf(const NewTask& wanted, const TaskId& id, Timestamp now) {
   Task task;
   task.id = id;
@@ -270,6 +277,7 @@ Result<std::optional<Claim>> FileTaskQueue::claim(const TaskId& task, const Inst
   }
   dropVoided();
   const auto known = unpackTask(entry->second.packed, task, TaskStatus::kQueued);
+  if (known) AGENTOS_CHECK(checkAssigned(known->task, holder));
   AGENTOS_TRY(const auto epoch, claims_->take(task, holder, known ? known->task.epoch : 0));
   if (!epoch) return std::nullopt;
   faultPoint("queue.claim.committed");
@@ -317,10 +325,7 @@ Result<std::optional<Claim>> FileTaskQueue::renameAndWrite(const Claim& claim) {
 
 Result<void> FileTaskQueue::writeClaim(const Claim& claim) {
   return rewriteTask(TaskStatus::kInProgress, claim.task, [&](Task task) -> Result<Task> {
-    AGENTOS_TRY(const AgentName agent, AgentName::parse(agentOf(claim.holder)));
-    if (!isAssignedTo(task.assignedTo, agent)) {
-      return fail(ErrorCode::kRefused, task.id.str() + " is assigned to " + task.assignedTo, "claim it as that agent");
-    }
+    AGENTOS_CHECK(checkAssigned(task, claim.holder));
     return claimed(std::move(task), claim);
   });
 }

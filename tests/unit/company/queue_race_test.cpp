@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real processes, one database, one company: of many who claim a task one wins, and a person's mv wins or loses as well.
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+
+#include "fixture.h"
+
+namespace agentos::company {
+namespace {
+
+using enum TaskStatus;
+
+constexpr const char* kHolders[] = {"p1.aaaaaa", "p2.aaaaaa", "p3.aaaaaa", "p4.aaaaaa", "p5.aaaaaa", "p6.aaaaaa", "p7.aaaaaa", "p8.aaaaaa"};
+
+// Counters that all processes share.
+struct Shared {
+  std::atomic<std::uint64_t> claims, errors, lostRaces, personMoves;
+  std::atomic<std::uint32_t> holders[4096];  // how many hold task n just now
+  std::atomic<std::uint64_t> doubles;
+  std::atomic<bool> stop;
+};
+
+std::string idOf(unsigned number) {
+  const std::string digits = std::to_string(number);
+  return "task-2026-1101-" + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
+}
+
+class QueueRace : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    void* memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    shared = new (memory) Shared{};
+    ASSERT_OK(Company::init(root(), "acme", "UTC"));
+  }
+  void TearDown() override { ::munmap(shared, sizeof(Shared)); }
+  std::string root() const { return temp.path() + "/acme"; }
+  std::string queued() const { return root() + "/agents/tasks/queued/"; }
+
+  void fillQueue(unsigned count) {
+    for (unsigned i = 1; i <= count; ++i) {
+      spill(queued() + idOf(i) + ".md", "---\ntitle: t\ncreated: 2026-11-01T00:00:00Z\nattempts: 1000\n---\nBody\n");
+    }
+  }
+  template <class Body>
+  void spawn(Body body) {
+    const pid_t pid = ::fork();
+    ASSERT_GE(pid, 0);
+    if (pid == 0) {
+      body();
+      ::_exit(0);
+    }
+    children.push_back(pid);
+  }
+  void joinAll() {
+    for (const pid_t pid : children) {
+      int status = 0;
+      ::waitpid(pid, &status, 0);
+      EXPECT_EQ(status, 0) << "a process of the race ended badly";
+    }
+    children.clear();
+  }
+
+  // Claims whatever is next until nothing is there; with `again`, gives it back and goes on until `target` claims.
+  void work(unsigned self, std::uint64_t target, bool again) {
+    SystemClock clock;
+    auto company = Company::open(root()).value();
+    auto db = Database::open(temp.path() + "/agentd.db").value();
+    auto queue = TaskQueue::open(*company, *db, clock, {}).value();
+    const InstanceId me = instance(kHolders[self]);
+    const AgentName name = agent(std::string(agentOf(me)));
+    for (int idle = 0; idle < 200 && shared->claims < target;) {
+      const auto next = queue->next(name);
+      if (!next || !next->task) {
+        ++idle;
+        if (!again && idle > 3) return;
+        ::usleep(500);
+        if (!queue->refresh(std::nullopt)) ++shared->errors;
+        continue;
+      }
+      auto won = queue->claim(*next->task, me);
+      if (!won) {
+        if (won.error().code != ErrorCode::kUnavailable) {  // the database was busy for longer than it waits
+          ++shared->errors;
+          std::fprintf(stderr, "claim: %s\n", won.error().message().c_str());
+        }
+        continue;
+      }
+      if (!*won) {
+        ++shared->lostRaces;
+        if (!queue->refresh(std::nullopt)) ++shared->errors;
+        continue;
+      }
+      idle = 0;
+      hold(*queue, **won, again);
+    }
+  }
+
+  void hold(TaskQueue& queue, const Claim& claim, bool again) {
+    const auto number = static_cast<unsigned>(std::stoul(claim.task.str().substr(15))) % 4096;
+    if (shared->holders[number].fetch_add(1) != 0) ++shared->doubles;
+    ++shared->claims;
+    // Somebody else who believes that he holds it would be seen here.
+    const auto holder = queue.claimOf(claim.task);
+    if (holder && *holder && ((*holder)->holder != claim.holder || (*holder)->epoch != claim.epoch)) ++shared->doubles;
+    shared->holders[number].fetch_sub(1);
+    if (!again) {
+      if (auto done = queue.complete(claim, "success", {}, {}); !done && done.error().code != ErrorCode::kTaskStaleEpoch) ++shared->errors;
+      return;
+    }
+    for (int tries = 0; tries < 5; ++tries) {
+      const auto back = queue.release(claim, "again", {});
+      if (back || back.error().code != ErrorCode::kUnavailable) break;
+    }
+  }
+
+  std::size_t count(const std::string& directory) {
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(root() + "/agents/tasks/" + directory)) {
+      files += entry.path().extension() == ".md" ? 1 : 0;
+    }
+    return files;
+  }
+
+  TempDirectory temp{true};
+  Shared* shared = nullptr;
+  std::vector<pid_t> children;
+};
+
+TEST_F(QueueRace, TwoProcessesNeverWinTheSameTask) {
+  fillQueue(1000);
+  for (unsigned i = 0; i < 2; ++i) spawn([&] { work(i, 1000, false); });
+  joinAll();
+  EXPECT_EQ(shared->claims, 1000U);
+  EXPECT_EQ(shared->doubles, 0U);
+  EXPECT_EQ(shared->errors, 0U);
+  EXPECT_EQ(count("done"), 1000U);
+}
+
+TEST_F(QueueRace, EightProcessesNeverWinTheSameTask) {
+  fillQueue(1000);
+  for (unsigned i = 0; i < 8; ++i) spawn([&] { work(i, 1000, false); });
+  joinAll();
+  EXPECT_EQ(shared->claims, 1000U);
+  EXPECT_EQ(shared->doubles, 0U);
+  EXPECT_EQ(shared->errors, 0U);
+  EXPECT_EQ(count("done"), 1000U);
+}
+
+// The barest race: eight processes, one task at a time, all on their marks.
+TEST_F(QueueRace, ManyHandsOnOneTask) {
+  constexpr unsigned kRounds = 300;
+  fillQueue(kRounds);
+  auto* round = new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<unsigned>[kRounds + 1]{};
+  for (unsigned self = 0; self < 8; ++self) {
+    spawn([&] {
+      SystemClock clock;
+      auto company = Company::open(root()).value();
+      auto db = Database::open(temp.path() + "/agentd.db").value();
+      auto queue = TaskQueue::open(*company, *db, clock, {}).value();
+      for (unsigned i = 1; i <= kRounds; ++i) {
+        round[i].fetch_add(1);
+        while (round[i] < 8) ::sched_yield();
+        for (;;) {
+          auto won = queue->claim(taskId(idOf(i)), instance(kHolders[self]));
+          if (!won && won.error().code == ErrorCode::kUnavailable) continue;
+          if (!won) ++shared->errors;
+          if (won && *won) ++shared->holders[i], ++shared->claims;
+          break;
+        }
+      }
+    });
+  }
+  joinAll();
+  EXPECT_EQ(shared->claims, kRounds);
+  EXPECT_EQ(shared->errors, 0U);
+  for (unsigned i = 1; i <= kRounds; ++i) EXPECT_EQ(shared->holders[i], 1U) << i;
+  ::munmap(round, 4096);
+}
+
+// A person who moves files to and fro while others claim: every file is in one place in the end, and none is lost.
+TEST_F(QueueRace, AMoveByHandRacesWithClaims) {
+  constexpr unsigned kTasks = 200;
+  fillQueue(kTasks);
+  spawn([&] {
+    std::mt19937 random(7);
+    const std::string backlog = root() + "/agents/tasks/backlog/";
+    while (!shared->stop) {
+      const std::string name = idOf(1 + static_cast<unsigned>(random() % kTasks)) + ".md";
+      if (::rename((queued() + name).c_str(), (backlog + name).c_str()) == 0) ++shared->personMoves;
+      const std::string back = idOf(1 + static_cast<unsigned>(random() % kTasks)) + ".md";
+      // RENAME_NOREPLACE as `mv -n` does: a person too must not overwrite.
+      if (::access((queued() + back).c_str(), F_OK) != 0) (void)!::rename((backlog + back).c_str(), (queued() + back).c_str());
+    }
+  });
+  for (unsigned i = 0; i < 2; ++i) spawn([&] { work(i, 1000, true); });
+  for (std::size_t i = 1; i < children.size(); ++i) {
+    int status = 0;
+    ::waitpid(children[i], &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  shared->stop = true;
+  children.resize(1);
+  joinAll();
+  EXPECT_EQ(shared->doubles, 0U);
+  EXPECT_EQ(shared->errors, 0U);
+  EXPECT_GE(shared->claims, 1000U);
+  EXPECT_GT(shared->personMoves, 100U);
+  std::map<std::string, int> places;
+  for (const TaskStatus status : kAllTaskStatuses) {
+    const std::string path = root() + "/agents/tasks/" + std::string(directoryOf(status));
+    for (const auto& entry : std::filesystem::directory_iterator(path)) {
+      if (entry.path().extension() == ".md") ++places[entry.path().filename()];
+    }
+  }
+  EXPECT_EQ(places.size(), kTasks);
+  for (const auto& [name, times] : places) EXPECT_EQ(times, 1) << name;
+}
+
+TEST_F(QueueRace, LongAMillionClaims) {
+  const char* wanted = std::getenv("AGENTOS_LONG");
+  if (wanted == nullptr || *wanted == '0') GTEST_SKIP() << "AGENTOS_LONG=1 runs a million claims (about an hour)";
+  fillQueue(64);
+  for (unsigned i = 0; i < 8; ++i) spawn([&] { work(i, 1'000'000, true); });
+  joinAll();
+  EXPECT_GE(shared->claims, 1'000'000U);
+  EXPECT_EQ(shared->doubles, 0U);
+  EXPECT_EQ(shared->errors, 0U);
+}
+
+}  // namespace
+}  // namespace agentos::company
