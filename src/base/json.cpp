@@ -14,17 +14,28 @@ struct Refused {
   std::string what, remedy;
 };
 
-// Watches the parser's events for what the library lets pass: duplicate keys (the last would win) and depth.
-class StrictWatch {
+// Builds the document from the parser's events, and watches for what the library lets pass: duplicate keys (the last
+// would win) and depth. (The library's own parser callback is no way to do this: it walks the whole of an array again
+// for each object in it.)
+class StrictBuilder {
  public:
-  explicit StrictWatch(std::size_t maxDepth) : maxDepth_(maxDepth) {}
+  StrictBuilder(Json& root, std::size_t maxDepth) : dom_(root, true), maxDepth_(maxDepth) {}
 
-  bool operator()(Json::parse_event_t event, const Json& parsed) {
-    using Event = Json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) enter();
-    if (event == Event::object_end || event == Event::array_end) keys_.pop_back();
-    if (event == Event::key) take(parsed.get_ref<const std::string&>());
-    return true;
+  bool null() { return dom_.null(); }
+  bool boolean(bool value) { return dom_.boolean(value); }
+  bool number_integer(Json::number_integer_t value) { return dom_.number_integer(value); }
+  bool number_unsigned(Json::number_unsigned_t value) { return dom_.number_unsigned(value); }
+  bool number_float(Json::number_float_t value, const std::string& text) { return dom_.number_float(value, text); }
+  bool string(std::string& value) { return dom_.string(value); }
+  bool binary(Json::binary_t& value) { return dom_.binary(value); }
+  bool start_object(std::size_t size) { return enter(), dom_.start_object(size); }
+  bool end_object() { return keys_.pop_back(), dom_.end_object(); }
+  bool start_array(std::size_t size) { return enter(), dom_.start_array(size); }
+  bool end_array() { return keys_.pop_back(), dom_.end_array(); }
+  bool key(std::string& name) { return take(name), dom_.key(name); }
+  template <class Exception>
+  bool parse_error(std::size_t at, const std::string& token, const Exception& problem) {
+    return dom_.parse_error(at, token, problem);  // throws
   }
 
  private:
@@ -39,6 +50,7 @@ class StrictWatch {
       throw Refused{"the key \"" + key + "\" appears twice in one object", "keep one of them"};
   }
 
+  nlohmann::detail::json_sax_dom_parser<Json> dom_;
   std::size_t maxDepth_;
   std::vector<std::set<std::string>> keys_;  // of each open object; arrays hold an empty one
 };
@@ -103,10 +115,11 @@ Result<Json> parseJson(std::string_view text, std::size_t maxDepth) {
   // The library takes a NUL for the end of its input, and would let anything follow it.
   if (text.contains('\0'))
     return fail(ErrorCode::kSyntax, "not JSON: a NUL character", "one strict JSON document in UTF-8");
-  StrictWatch watch(maxDepth);
   try {
-    return Json::parse(text.begin(), text.end(),
-                       [&](int, Json::parse_event_t event, Json& parsed) { return watch(event, parsed); });
+    Json root;
+    StrictBuilder builder(root, maxDepth);
+    Json::sax_parse(text.begin(), text.end(), &builder);
+    return root;
   } catch (const Refused& refused) {
     return fail(ErrorCode::kSyntax, refused.what, refused.remedy);
   } catch (const std::exception& problem) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace agentos {
 namespace {
 
@@ -48,6 +50,19 @@ TEST(ParseJson, BoundsTheDepth) {
   EXPECT_THAT(refusal(nested(3), 2), HasSubstr("more than 2 deep"));
   EXPECT_FALSE(parseJson(std::string(1'000'000, '[')));
   EXPECT_TRUE(parseJson("7", 0));
+}
+
+// A body of one request must not hold the daemon up: twice as long may take about twice as long, not four times.
+TEST(ParseJson, TakesTimeInProportion) {
+  auto timeOf = [](std::size_t objects) {
+    std::string text = "[{}";
+    for (std::size_t i = 1; i < objects; ++i) text += ",{}";
+    auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(parseJson(text + "]"));
+    return std::chrono::steady_clock::now() - start;
+  };
+  timeOf(5'000);
+  EXPECT_LT(timeOf(80'000) / std::chrono::microseconds(1), 64 * (timeOf(5'000) / std::chrono::microseconds(1)));
 }
 
 TEST(CanonicalJson, SortsKeysAndDropsSpace) {
