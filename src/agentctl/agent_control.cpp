@@ -122,7 +122,7 @@ Result<Json> waitForEnd(Session& session, const std::string& id, std::optional<N
   while (true) {
     Nanoseconds once = kOneWait;
     if (timeout) once = std::min(once, std::max(Nanoseconds(0), *timeout - (clock.bootNow() - start)));
-    auto millis = std::to_string(std::max<std::int64_t>(1, once / std::chrono::milliseconds(1))) + "ms";
+    auto millis = std::to_string(std::chrono::ceil<std::chrono::milliseconds>(once).count()) + "ms";
     auto ended = session.client().call({.path = pathOf("/v1/agents", {id, "wait"}),
                                         .query = {{"timeout", millis}},
                                         .timeout = once + std::chrono::seconds(15)});

@@ -2,29 +2,19 @@
 // company: init and doctor work on the directory itself, status asks the daemon.
 #include <memory>
 
+#include "agentctl/company_init.h"
 #include "agentctl/doctor.h"
 #include "agentctl/fields.h"
 #include "agentctl/groups.h"
-#include "company/layout.h"
 
 namespace agentos::agentctl {
 namespace {
 
-struct InitArgs {
-  std::string directory, name, timezone = "UTC";
-};
-
-std::string lastPart(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path.substr(path.rfind('/') + 1);
-}
-
-Result<int> init(Session& session, const InitArgs& args) {
-  AGENTOS_CHECK(
-      company::Company::init(args.directory, args.name.empty() ? lastPart(args.directory) : args.name, args.timezone));
-  session.out().line(args.directory);
-  session.out().say("contracts go into " + args.directory + "/agents/contracts; then: agentd --company " +
-                    args.directory);
+Result<int> init(Session& session, const NewCompany& wanted) {
+  AGENTOS_CHECK(makeCompany(wanted));
+  session.out().line(wanted.directory);
+  session.out().say("contracts go into " + wanted.directory + "/agents/contracts; then: agentd --company " +
+                    wanted.directory + (wanted.user.empty() ? "" : " --user " + wanted.user));
   return 0;
 }
 
@@ -57,13 +47,17 @@ Result<int> doctor(Session& session, std::string directory) {
 
 void addCompanyCommands(Command& root) {
   auto group = root.group("company", "The company directory");
-  auto args = std::make_shared<InitArgs>();
+  auto args = std::make_shared<NewCompany>();
   group
       .verb("init", "Make a new company in an empty or absent directory",
             [args](Session& session) { return init(session, *args); })
       .argument("DIR", args->directory, "where")
       .option("--name", args->name, "its name (default: the directory's)")
-      .option("--timezone", args->timezone, "for times of people and days of caps (default UTC)", "ZONE");
+      .option("--timezone", args->timezone, "for times of people and days of caps (default UTC)", "ZONE")
+      .option("--user", args->user,
+              "whose it is to be: the user that agentd runs as (default: yours; as root: agentd, if there is one)",
+              "NAME")
+      .flag("--example", args->example, "with the five agents and the tasks of the demonstration");
   group.verb("status", "Show the company that agentd serves", [](Session& session) { return status(session); });
   auto directory = std::make_shared<std::string>();
   group

@@ -72,7 +72,7 @@ Result<int> show(Session& session, const std::string& id) {
 }
 
 struct AddArgs {
-  std::string title, body, bodyFile, assigned, product, priority = "medium", notBefore, deadline, key;
+  std::string title, titleOption, body, bodyFile, assigned, product, priority = "medium", notBefore, deadline, key;
   std::vector<std::string> tags, dependsOn;
   std::int64_t attempts = 3;
   bool backlog = false;
@@ -91,12 +91,18 @@ Result<std::string> futureTime(const std::string& text) {
 }
 
 Result<int> add(Session& session, const AddArgs& args) {
+  const std::string& title = args.title.empty() ? args.titleOption : args.title;
+  if (title.empty())
+    return fail(ErrorCode::kInvalidArgument, "a task without a title", "agentctl task add \"What is to be done\"");
   AGENTOS_TRY(auto body, bodyOf(args));
   AGENTOS_TRY(auto notBefore, futureTime(args.notBefore));
   AGENTOS_TRY(auto deadline, futureTime(args.deadline));
-  Json task = {{"title", args.title},          {"body", body},
-               {"priority", args.priority},    {"tags", args.tags},
-               {"depends_on", args.dependsOn}, {"backlog", args.backlog},
+  Json task = {{"title", title},
+               {"body", body},
+               {"priority", args.priority},
+               {"tags", args.tags},
+               {"depends_on", args.dependsOn},
+               {"backlog", args.backlog},
                {"attempts", args.attempts}};
   const std::pair<const char*, const std::string&> optional[] = {{"assigned_to", args.assigned},
                                                                  {"product", args.product},
@@ -144,10 +150,11 @@ void addTaskCommands(Command& root) {
   auto made = std::make_shared<AddArgs>();
   group
       .verb("add", "Put a task into the queue; prints its id", [made](Session& session) { return add(session, *made); })
-      .argument("TITLE", made->title, "one line")
+      .argument("TITLE", made->title, "one line", false)
+      .option("--title", made->titleOption, "the same")
       .option("--body", made->body, "the task's text (Markdown)")
       .option("--body-file,-F", made->bodyFile, "the same from a file; - reads stdin", "FILE")
-      .option("--assign", made->assigned, "only this agent (default: anyone)", "AGENT")
+      .option("--to,--assign", made->assigned, "only this agent (default: anyone)", "AGENT")
       .choice("--priority,-p", made->priority, {"critical", "high", "medium", "low"}, "default medium")
       .options("--depends-on", made->dependsOn, "a task that must be done first; may be given again", "ID")
       .options("--tag", made->tags, "may be given again")

@@ -94,8 +94,8 @@ Result<Json> Client::list(Request request, std::size_t atMost) {
     auto next = page.find("next");
     bool more = next != page.end() && next->is_string() && !items->empty();
     if (!more || all.size() >= atMost) return all;
-    std::erase_if(request.query, [](const auto& field) { return field.first == "cursor"; });
-    request.query.emplace_back("cursor", next->get<std::string>());
+    std::erase_if(request.query, [](const auto& field) { return field.first == "after"; });
+    request.query.emplace_back("after", next->get<std::string>());
   }
 }
 

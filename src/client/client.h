@@ -59,7 +59,7 @@ class Client {
   // Server-sent events. After a break the caller asks again with lastEventId set to the last id it saw.
   Result<void> events(Request request, const std::function<bool(const ServerEvent&)>& sink);
 
-  // Every item of a paged list: follows `next`, which is the cursor of the page after. Stops at `atMost` items.
+  // Every item of a paged list: asks for the page `after` the `next` of the one before. Stops at `atMost` items.
   Result<Json> list(Request request, std::size_t atMost = 100'000);
 
   const std::string& socketPath() const { return socketPath_; }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+
+namespace agentos::agentctl {
+
+struct NewCompany {
+  std::string directory;
+  std::string name;  // default: the directory's
+  std::string timezone = "UTC";
+  std::string user;  // owner; empty: the caller, or for root the user agentd if there is one
+  bool example = false;
+};
+
+// Makes the company in an empty or absent directory (kExists otherwise), with the example's files when they are wanted.
+Result<void> makeCompany(const NewCompany& wanted);
+
+}  // namespace agentos::agentctl
