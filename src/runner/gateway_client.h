@@ -30,7 +30,7 @@ struct Reply {
 
 class GatewayClient {
  public:
-  // `stop` is looked at about ten times a second while a call waits.
+  // `stop` is looked at once a second at least while a call waits.
   GatewayClient(std::string base, const std::atomic<bool>& stop, Nanoseconds heartbeat);
   ~GatewayClient();
   GatewayClient(const GatewayClient&) = delete;
