@@ -125,12 +125,13 @@ SupervisorSettings Daemon::supervisorSettings() {
   return settings;
 }
 
-// The company's live side, the link resolved once for each run; else what the configuration or the package gives.
+// The company's live side, the link resolved once for each run; else what the configuration or the package gives. A side
+// without runtime.yaml holds no runtime: a new company's sides are empty until the first change is staged.
 std::string Daemon::runtimeSide() const {
   std::error_code error;
   if (company_) {
     auto live = std::filesystem::canonical(company_->path() + "/runtime", error);
-    if (!error) return live.string();
+    if (!error && std::filesystem::exists(live / "runtime.yaml", error)) return live.string();
   }
   const std::string& other = config_.runtime.empty() ? config_.paths.runtime() : config_.runtime;
   auto side = std::filesystem::canonical(other, error);
