@@ -31,6 +31,8 @@ Result<InitPlan> readPlan() {
 
 int main() {
   prctl(PR_SET_NAME, "agent-init");
+  // The spawner's child dies with the spawner; the room outlives it. Until the go, the sync socket tells of its end.
+  prctl(PR_SET_PDEATHSIG, 0);
   // Nothing in the room may trace it or read its memory, whoever it manages to become.
   prctl(PR_SET_DUMPABLE, 0);
   auto plan = readPlan();

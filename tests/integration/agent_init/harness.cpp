@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -143,7 +144,7 @@ InitRoom::InitRoom(RoomSetup setup) {
   arguments.exit_signal = SIGCHLD;
   pid_ = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
   must(pid_ >= 0, "clone3");
-  if (pid_ == 0) becomeInit(fds, startRead.get());
+  if (pid_ == 0) becomeInit(fds, startRead.get(), setup.dieWithStarter);
   pidfd_ = Fd(pidfd);
   std::string map = "0 " + std::to_string(kRoomUid) + " 65536";
   writeText("/proc/" + std::to_string(pid_) + "/uid_map", map);
@@ -154,10 +155,11 @@ InitRoom::InitRoom(RoomSetup setup) {
 }
 
 // What the spawner's child does, as far as agent-init can tell.
-void InitRoom::becomeInit(const std::vector<int>& fds, int start) const {
+void InitRoom::becomeInit(const std::vector<int>& fds, int start, bool dieWithStarter) const {
   char byte = 0;
   if (read(start, &byte, 1) != 1) _exit(120);
   if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) _exit(121);
+  if (dieWithStarter && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) _exit(125);
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) _exit(122);
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) _exit(123);
   std::string path = std::string(AGENTOS_BIN_DIR) + "/agent-init";

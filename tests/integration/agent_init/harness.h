@@ -60,6 +60,7 @@ struct RoomSetup {
   unsigned logKiB = 0, recordKiB = 0;  // a tmpfs of that size instead of a plain directory
   std::vector<int> listeners{};
   bool go = true;
+  bool dieWithStarter = false;                    // as the spawner's child is told to, until agent-init takes over
   std::string planBytes{};                        // instead of the plan's
   std::function<void(const InitRoom&)> before{};  // once the directories are there
 };
@@ -93,7 +94,7 @@ class InitRoom {
   bool waitForOutput(const std::string& text) const;
 
  private:
-  [[noreturn]] void becomeInit(const std::vector<int>& fds, int start) const;
+  [[noreturn]] void becomeInit(const std::vector<int>& fds, int start, bool dieWithStarter) const;
   TestDir dir_;
   TestGroup group_;
   std::string logDir_, recordDir_;

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <thread>
 
 #include "harness.h"
 
@@ -106,7 +108,7 @@ TEST(AgentInit, ForwardsASignalFromTheHostToThePayload) {
 
 TEST(AgentInit, EndsTwoHundredDaemonsWithTheirProgramAndKeepsItsCode) {
   InitRoom room({.plan = planFor({program("daemonizer"), "200", "5"})});
-  ASSERT_EQ(room.wait(), 0);
+  ASSERT_EQ(room.wait(milliseconds(3000)), 0);  // not by waiting for them
   EXPECT_EQ(room.output(), "200 left\n");
   EXPECT_EQ(room.record()->code, 5);
   EXPECT_THAT(room.group().processes(), ::testing::IsEmpty());
@@ -133,6 +135,16 @@ TEST(AgentInit, TakesThePayloadWithItWhenItIsKilled) {
   EXPECT_EQ(other.wait(), 256 + SIGKILL);
   EXPECT_THAT(other.group().processes(), ::testing::IsEmpty());
   EXPECT_FALSE(other.record());  // lost, not invented
+}
+
+// A thread that starts the room and ends is to its child what a spawner is that dies: its parent (prctl(2)).
+TEST(AgentInit, OutlivesTheOneThatStartedIt) {
+  std::optional<InitRoom> room;
+  std::thread starter(
+      [&] { room.emplace(RoomSetup{.plan = planFor({program("ignores_sigterm")}), .dieWithStarter = true}); });
+  starter.join();
+  ASSERT_TRUE(room->waitForOutput("ready"));
+  EXPECT_EQ(room->wait(milliseconds(200)), -1);
 }
 
 TEST(AgentInit, EndsAFrozenPayloadWhoseMainProcessIsKilled) {
