@@ -2,9 +2,11 @@
 // pause, resume, stop, kill, restart, wait.
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "agentctl/fields.h"
+#include "agentctl/follow.h"
 #include "agentctl/groups.h"
 #include "base/units.h"
 #include "client/client.h"
@@ -82,7 +84,9 @@ Result<int> wait(Session& session, const std::string& id, const std::string& tim
   if (!timeoutText.empty()) {
     AGENTOS_TRY(timeout, durationArgument("--timeout", timeoutText));
   }
-  AGENTOS_TRY(auto ended, waitForEnd(session, id, timeout));
+  // Whatever the name means later, this instance is meant.
+  AGENTOS_TRY(auto instance, session.get(pathOf("/v1/agents", {id})));
+  AGENTOS_TRY(auto ended, waitForEnd(session, textOf(instance, "id"), timeout));
   session.out().record(ended, textOf(ended, "id") + " " + describeEnd(ended), "id");
   return statusOfEnd(ended);
 }
@@ -126,11 +130,13 @@ Result<Json> waitForEnd(Session& session, const std::string& id, std::optional<N
     auto ended = session.client().call({.path = pathOf("/v1/agents", {id, "wait"}),
                                         .query = {{"timeout", millis}},
                                         .timeout = once + std::chrono::seconds(15)});
-    if (ended || ended.error().code != ErrorCode::kTimedOut) return ended;
+    if (ended || (!isAway(ended.error()) && ended.error().code != ErrorCode::kTimedOut)) return ended;
     if (timeout && clock.bootNow() - start >= *timeout) {
       return fail(ErrorCode::kTimedOut, id + " has not ended within " + formatDuration(*timeout),
                   "wait longer, or stop it");
     }
+    // The agent outlives the daemon: so does the waiting.
+    if (isAway(ended.error())) std::this_thread::sleep_for(kRetry);
   }
 }
 

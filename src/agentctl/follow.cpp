@@ -12,12 +12,6 @@
 namespace agentos::agentctl {
 namespace {
 
-constexpr auto kRetry = std::chrono::milliseconds(250);
-
-bool isAway(const Error& error) {
-  return error.code == ErrorCode::kUnreachable || error.code == ErrorCode::kUnavailable;
-}
-
 std::string dataLine(const Json& event) {
   const Json* data = findField(event, "data");
   std::string line;
@@ -58,6 +52,10 @@ Result<std::int64_t> showNewest(Session& session, const EventsWanted& wanted) {
 }
 
 }  // namespace
+
+bool isAway(const Error& error) {
+  return error.code == ErrorCode::kUnreachable || error.code == ErrorCode::kUnavailable;
+}
 
 std::string eventLine(const Json& event) {
   auto who = textOf(event, "instance");

@@ -2,6 +2,7 @@
 // Streams that outlive the daemon: what is followed goes on after agentd was restarted, without a gap or a repetition.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <utility>
@@ -12,6 +13,10 @@
 namespace agentos::agentctl {
 
 using Query = std::vector<std::pair<std::string, std::string>>;
+
+// The daemon does not answer, or not yet: asking again makes sense, after a moment.
+bool isAway(const Error& error);
+inline constexpr auto kRetry = std::chrono::milliseconds(250);
 
 // Calls `connect` again and again while the daemon is away, which is a failure only before `connected` has become true.
 // Any other failure ends it; so does an end that the daemon gave, when `mayEnd`.

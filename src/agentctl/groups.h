@@ -29,7 +29,8 @@ Command addEventsVerb(Command& parent);
 int statusOfEnd(const Json& instance);
 // "exited with status 3", "ended by signal 9 (Killed)", "lost", …
 std::string describeEnd(const Json& instance);
-// Waits for the end of an instance, request after request; empty `timeout`: as long as it takes. kTimedOut.
+// Waits for the end of an instance that is known to be there, request after request, also while the daemon is away for
+// a restart; empty `timeout`: as long as it takes. kTimedOut.
 Result<Json> waitForEnd(Session& session, const std::string& id, std::optional<Nanoseconds> timeout);
 
 }  // namespace agentos::agentctl

@@ -123,7 +123,7 @@ TEST_F(AgentsTest, SpawnWaitEndsAsTheAgentDid) {
 }
 
 TEST_F(AgentsTest, WaitHasADeadline) {
-  server().on("GET /v1/agents/maker/wait", [](const Asked&, int) {
+  server().on("GET /v1/agents/maker.k3x9q2/wait", [](const Asked&, int) {
     auto answer = problem(504, "timed_out", "still running");
     answer.delayMs = 60;
     return answer;
@@ -131,23 +131,33 @@ TEST_F(AgentsTest, WaitHasADeadline) {
   auto ran = run({"wait", "maker", "--timeout", "100ms"});
   EXPECT_EQ(ran.status, 6);
   EXPECT_THAT(ran.err, HasSubstr("has not ended within 100ms"));
-  EXPECT_THAT(server().asked().front().target, HasSubstr("timeout=100ms"));
+  EXPECT_THAT(server().asked().at(1).target, HasSubstr("timeout=100ms"));
+}
+
+TEST_F(AgentsTest, WaitingOutlivesTheDaemonAndMeansTheSameInstance) {
+  server().on("GET /v1/agents/maker.k3x9q2/wait",
+              [](const Asked&, int before) { return before < 4 ? Answer{.cut = true} : Answer{.body = ended(0)}; });
+  auto ran = run({"wait", "maker"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out, "maker.k3x9q2 exited with status 0\n");
+  EXPECT_EQ(run({"wait", "nobody"}).status, 5);
+  EXPECT_EQ(run({"--socket", "/nowhere", "wait", "maker"}, false).status, 3);
 }
 
 TEST_F(AgentsTest, HowItEnded) {
   auto view = Json::parse(ended(0));
   view["exit"] = {{"signal", 9}, {"exec_failed", false}, {"oom_kills", 1}};
-  server().on("GET /v1/agents/maker/wait", {.body = view.dump()});
+  server().on("GET /v1/agents/maker.k3x9q2/wait", {.body = view.dump()});
   auto killed = run({"wait", "maker"});
   EXPECT_EQ(killed.status, 1);
   EXPECT_THAT(killed.out, HasSubstr("ended by signal 9 (Killed), out of memory"));
   view["exit"] = {{"code", 127}, {"exec_failed", true}, {"detail", "/bin/nope: No such file"}};
-  server().on("GET /v1/agents/maker/wait", {.body = view.dump()});
+  server().on("GET /v1/agents/maker.k3x9q2/wait", {.body = view.dump()});
   EXPECT_THAT(run({"wait", "maker"}).out, HasSubstr("could not be started: /bin/nope"));
   view["exit"] = nullptr;
   view["state"] = "lost";
   view["reason"] = "agent-init died";
-  server().on("GET /v1/agents/maker/wait", {.body = view.dump()});
+  server().on("GET /v1/agents/maker.k3x9q2/wait", {.body = view.dump()});
   auto lost = run({"wait", "maker"});
   EXPECT_EQ(lost.status, 1);
   EXPECT_THAT(lost.out, HasSubstr("lost: agent-init died"));
