@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ pid_t start(const std::vector<std::string>& words, const std::vector<std::pair<s
   pid_t pid = ::fork();
   if (pid != 0) return pid;
   for (const auto& [name, value] : env) ::setenv(name.c_str(), value.c_str(), 1);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no spawner
   if (output >= 0) ::dup2(output, 1), ::dup2(output, 2);
   // What a control run is let do must not be done to this machine.
   if (apart && (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)) ::_exit(125);
