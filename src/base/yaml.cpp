@@ -109,9 +109,8 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!scalar.starts_with('"') && !scalar.starts_with('\'')) return true;  // a block scalar
     const char quote = scalar.front();
     for (std::size_t i = 1; i < scalar.size(); ++i) {
-      if (quote == '"' && scalar[i] == '\\') {
-        ++i;
-      } else if (scalar[i] == quote && quote == '\'' && i + 1 < scalar.size() && scalar[i + 1] == quote) {
+      const bool doubled = quote == '\'' && i + 1 < scalar.size() && scalar[i] == quote && scalar[i + 1] == quote;
+      if (doubled || (quote == '"' && scalar[i] == '\\')) {
         ++i;
       } else if (scalar[i] == quote) {
         return true;

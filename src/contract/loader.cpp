@@ -30,6 +30,7 @@ const Field* findElsewhere(std::string_view key) {
 
 std::string remedyForUnknown(std::string_view key, const std::vector<const Field*>& siblings) {
   std::vector<std::string_view> names;
+  names.reserve(siblings.size());
   for (const Field* field : siblings) names.push_back(keyOf(field->path));
   if (const auto near = didYouMean(key, names)) return "did you mean " + *near + "?";
   if (const Field* other = findElsewhere(key)) return "did you mean " + std::string(other->path) + "?";

@@ -144,7 +144,7 @@ std::vector<Field> identityFields() {
 std::vector<Field> resourceFields() {
   return {
       map("compute", "Limits on what the agent uses."),
-      key("compute.cpu", Shape{Kind::kCpu, 1, 1024 * 1000, nullptr, {}}, "Cores (cpu.max).",
+      key("compute.cpu", Shape{Kind::kCpu, 1, 1'024'000, nullptr, {}}, "Cores (cpu.max).",
           [](auto& c) -> auto& { return c.compute.cpu; }),
       key("compute.mem", size(), "Memory (memory.max).", [](auto& c) -> auto& { return c.compute.mem; }),
       key("compute.gpu_mem", size(), "Memory of a GPU.", [](auto& c) -> auto& { return c.compute.gpuMem; }),
