@@ -38,7 +38,10 @@ SupervisorImpl::SupervisorImpl(SupervisorParts parts, SupervisorSettings setting
       instancesDir_(openOrWarn(settings_.paths.instances())),
       logDir_(openOrWarn(settings_.paths.log())) {}
 
-SupervisorImpl::~SupervisorImpl() = default;
+// Rooms go on; nobody waits for their ends here any more.
+SupervisorImpl::~SupervisorImpl() {
+  for (const auto& [id, instance] : instances_) instance->pidfd.reset();
+}
 
 Result<InstancePtr> SupervisorImpl::findLive(const InstanceId& id) const {
   auto found = instances_.find(id);
