@@ -143,7 +143,8 @@ review: { required: true, by: [verifier] }
   ASSERT_NE(record->contract, nullptr);
   contract::Contract back = *record->contract;
   back.demands = loaded->demands;  // after admission nobody asks
-  EXPECT_EQ(back, *loaded);
+  EXPECT_EQ(contract::toJson(back).dump(1), contract::toJson(*loaded).dump(1));  // every value, defaults filled in
+  EXPECT_EQ(back.digest, loaded->digest);
 }
 
 TEST(LaunchRecord, HalfARecordIsNone) {
