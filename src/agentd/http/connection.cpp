@@ -308,15 +308,28 @@ asio::awaitable<bool> Connection::endStream() {
   co_return keepAlive_;
 }
 
+// What the socket takes at once; the rest waits for room, with the deadline. Most answers never wait, and cost no timer.
 asio::awaitable<bool> Connection::put(std::string head, std::string body) {
   if (gone_) co_return false;
+  std::size_t taken = sendNow(head, body);
+  if (taken == head.size() + body.size()) co_return true;
+  std::array<asio::const_buffer, 2> pieces{asio::buffer(head) + std::min(taken, head.size()),
+                                           asio::buffer(body) + (taken - std::min(taken, head.size()))};
   deadline(server_->options.writeTimeout);
-  std::array<asio::const_buffer, 2> pieces{asio::buffer(head), asio::buffer(body)};
   auto [error, count] = co_await asio::async_write(socket_, pieces, kTuple);
   noDeadline();
   if (!error && !timedOut_ && !gone_) co_return true;
   cut();
   co_return false;
+}
+
+std::size_t Connection::sendNow(std::string& head, std::string& body) {
+  std::array<iovec, 2> pieces{iovec{head.data(), head.size()}, iovec{body.data(), body.size()}};
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  ssize_t count = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return count < 0 ? 0 : static_cast<std::size_t>(count);  // an error shows again in the write that follows
 }
 
 // A socket that is closed with unread bytes in it resets, and the client may lose the answer that says why: so the rest

@@ -65,6 +65,7 @@ class Connection final : public Stream, public std::enable_shared_from_this<Conn
   boost::asio::awaitable<bool> send(Response response);
   boost::asio::awaitable<bool> endStream();
   boost::asio::awaitable<bool> put(std::string head, std::string body);
+  std::size_t sendNow(std::string& head, std::string& body);
   boost::asio::awaitable<void> linger();
   boost::asio::awaitable<void> refuse(boost::system::error_code error);
   std::string headOf(const Response& response, bool streaming) const;

@@ -64,6 +64,7 @@ class RawClient {
     return count > 0;
   }
   bool ended() const { return ended_; }
+  const std::string& received() const { return buffer_; }  // and not taken
   // Until `text` has come (it and what is before it are taken).
   bool receiveUntil(std::string_view text, std::string* taken = nullptr) {
     while (buffer_.find(text) == std::string::npos) {
