@@ -24,12 +24,11 @@ struct Room {
   mode_t mode;
 };
 
+// Only what lies in a directory of root's: what is inside the daemon's own directories it makes itself, since root could be
+// led astray there by a link.
 std::vector<Room> roomsOf(const Paths& paths) {
-  return {{paths.etc(), false, 0755},          {paths.rootContracts(), false, 0755},
-          {paths.state(), true, 0755},         {paths.instances(), true, 0750},
-          {paths.audit(), true, 0750},         {paths.artifacts(), true, 0750},
-          {paths.scratch(), true, 0750},       {paths.rootState(), false, 0755},
-          {paths.log(), true, 0750},           {paths.run(), false, 0755}};
+  return {{paths.etc(), false, 0755},       {paths.rootContracts(), false, 0755}, {paths.state(), true, 0755},
+          {paths.rootState(), false, 0755}, {paths.log(), true, 0750},            {paths.run(), false, 0755}};
 }
 
 Result<void> makeRoom(const Room& room, const UserIdentity& user) {

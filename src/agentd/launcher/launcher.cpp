@@ -233,6 +233,7 @@ void Launcher::cleanUp() {
     if (auto removed = removeKeeper(config_); !removed) spdlog::warn("{}", removed.error().message());
   }
   ::unlink(config_.paths.socket().c_str());
+  ::unlink(config_.paths.spawnerSocket().c_str());
   ::unlink((config_.paths.run() + "/agentd.pid").c_str());
 }
 
