@@ -89,6 +89,14 @@ Finding examineVersion(const Json& system) {
           "install both from the same package, and restart agentd"};
 }
 
+// "what; remedy", as the daemon writes its messages.
+Finding warningOf(const Json& warning) {
+  auto text = warning.is_string() ? warning.get<std::string>() : dumpJson(warning);
+  auto semicolon = text.rfind("; ");
+  if (semicolon == std::string::npos) return {"warning", text, ""};
+  return {"warning", text.substr(0, semicolon), text.substr(semicolon + 2)};
+}
+
 // Limits that somebody asked for and this machine does not hold.
 void examineEnforcement(Session& session, std::vector<Finding>& findings) {
   auto agents = session.list("/v1/agents");
@@ -126,9 +134,8 @@ std::vector<Finding> examineDaemon(Session& session) {
   auto system = session.get("/v1/system");
   if (!system) return {{"failed", system.error().what, system.error().remedy}};
   std::vector<Finding> findings = {examineVersion(*system), examineReadiness(session)};
-  if (const Json* checks = findField(*system, "checks"); checks != nullptr && checks->is_array()) {
-    for (const auto& check : *checks)
-      findings.push_back({textOf(check, "state"), textOf(check, "what"), textOf(check, "remedy")});
+  if (const Json* warnings = findField(*system, "warnings"); warnings != nullptr && warnings->is_array()) {
+    for (const auto& warning : *warnings) findings.push_back(warningOf(warning));
   }
   examineEnforcement(session, findings);
   findings.push_back(examineAudit(session));
@@ -136,19 +143,19 @@ std::vector<Finding> examineDaemon(Session& session) {
 }
 
 Result<int> showFindings(Session& session, const std::vector<Finding>& findings, const std::string& allIsWell) {
-  static const std::vector<Column> columns = {
-      {"STATE", [](const Json& v) { return textOf(v, "state"); }, Column::Kind::kState},
-      {"WHAT", [](const Json& v) { return textOf(v, "what"); }},
-      {"REMEDY", [](const Json& v) { return textOf(v, "remedy"); }},
-  };
+  auto& out = session.out();
   Json items = Json::array();
-  for (const auto& finding : findings)
-    items.push_back({{"state", finding.state}, {"what", finding.what}, {"remedy", finding.remedy}});
-  session.out().list(items, columns, "what", allIsWell);
-  bool failed = std::ranges::any_of(findings, [](const Finding& finding) { return finding.state == "failed"; });
-  bool clean = std::ranges::all_of(findings, [](const Finding& finding) { return finding.state == "ok"; });
-  if (clean) session.out().say(allIsWell);
-  return failed ? 1 : 0;
+  for (const auto& [state, what, remedy] : findings) {
+    items.push_back({{"state", state}, {"what", what}, {"remedy", remedy}});
+    if (!out.isTable()) continue;
+    out.line(out.coloured(state) + std::string(state.size() < 9 ? 9 - state.size() : 1, ' ') + what);
+    if (!remedy.empty()) out.line("         " + remedy);
+  }
+  if (!out.isTable()) out.list(items, {}, "what", "");
+  auto isFailed = [](const Finding& finding) { return finding.state == "failed"; };
+  auto isOk = [](const Finding& finding) { return finding.state == "ok"; };
+  if (std::ranges::all_of(findings, isOk)) out.say(allIsWell);
+  return std::ranges::any_of(findings, isFailed) ? 1 : 0;
 }
 
 }  // namespace agentos::agentctl

@@ -57,6 +57,13 @@ bool isTrue(const Json& value, std::string_view path) {
   return field != nullptr && field->is_boolean() && field->get<bool>();
 }
 
+std::string shortened(const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  std::size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
 std::string usdOf(const Json& value, std::string_view path) {
   auto amount = integerOf(value, path);
   return amount ? "$" + formatUsd(MicroUsd{*amount}) : "";

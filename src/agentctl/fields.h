@@ -18,6 +18,9 @@ std::string textOf(const Json& value, std::string_view path);
 std::optional<std::int64_t> integerOf(const Json& value, std::string_view path);
 bool isTrue(const Json& value, std::string_view path);
 
+// At most `limit` bytes, cut between characters, with … for what is left out.
+std::string shortened(const std::string& text, std::size_t limit);
+
 std::string usdOf(const Json& value, std::string_view path);   // "$0.0042" of micro-dollars
 std::string ageOf(const Json& value, std::string_view path);   // "3m" since that time; "in 5m" until it
 std::string timeOf(const Json& value, std::string_view path);  // local: "2026-11-20 14:03:07"

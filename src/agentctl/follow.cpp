@@ -12,18 +12,26 @@
 namespace agentos::agentctl {
 namespace {
 
-std::string dataLine(const Json& event) {
+constexpr std::size_t kValue = 120;
+
+// Whole values with -o wide and -o json; else what fits a line, and {…} for what is a document of its own.
+std::string valueOf(const Json& data, const std::string& key, bool wide) {
+  if (wide) return textOf(data, key);
+  return data[key].is_object() ? "{…}" : shortened(textOf(data, key), kValue);
+}
+
+std::string dataLine(const Json& event, bool wide) {
   const Json* data = findField(event, "data");
   std::string line;
   if (data == nullptr || !data->is_object()) return line;
   for (const auto& member : data->items()) {
-    line += (line.empty() ? "" : " ") + member.key() + "=" + textOf(*data, member.key());
+    line += (line.empty() ? "" : " ") + member.key() + "=" + valueOf(*data, member.key(), wide);
   }
   return line;
 }
 
 void showOne(Session& session, const Json& event) {
-  auto line = eventLine(event);
+  auto line = eventLine(event, session.out().format() == Format::kWide);
   std::ranges::replace_if(line, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
   session.out().record(event, line, "seq");
 }
@@ -57,13 +65,13 @@ bool isAway(const Error& error) {
   return error.code == ErrorCode::kUnreachable || error.code == ErrorCode::kUnavailable;
 }
 
-std::string eventLine(const Json& event) {
+std::string eventLine(const Json& event, bool wide) {
   auto who = textOf(event, "instance");
   if (who.empty()) who = textOf(event, "agent");
   std::string line =
       fmt::format("{}  {:<22}  {:<18}", timeOf(event, "time"), textOf(event, "kind"), who.empty() ? "-" : who);
   if (auto task = textOf(event, "task"); !task.empty()) line += "  " + task;
-  if (auto data = dataLine(event); !data.empty()) line += "  " + data;
+  if (auto data = dataLine(event, wide); !data.empty()) line += "  " + data;
   line.erase(line.find_last_not_of(' ') + 1);
   return line;
 }

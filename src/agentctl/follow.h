@@ -27,7 +27,7 @@ struct Following {
 Result<int> keepFollowing(Session& session, const std::function<Result<void>()>& connect, const Following& following);
 
 // An event of the audit log as one line for people.
-std::string eventLine(const Json& event);
+std::string eventLine(const Json& event, bool wide);
 
 // The newest `count` events that match, and with `follow` every later one, until interrupted.
 struct EventsWanted {

@@ -32,6 +32,8 @@ std::string harmless(const std::string& text) {
   return out;
 }
 
+constexpr std::size_t kCell = 100;  // bytes of a cell; -o wide has them all
+
 const char* colourOf(std::string_view state) {
   static constexpr std::string_view kGood[] = {"running", "done", "success", "intact", "ok", "yes", "ready", "met"};
   static constexpr std::string_view kBad[] = {"failed", "failure", "lost", "refused", "broken", "dead", "denied"};
@@ -97,6 +99,7 @@ std::string Output::table(const Json& items, const std::vector<const Column*>& c
     for (const auto* column : columns) {
       auto text = harmless(column->text(item));
       if (text.empty()) text = "-";
+      if (format_ == Format::kTable) text = shortened(text, kCell);
       row.push_back(column->kind == Column::Kind::kState ? coloured(text) : text);
     }
   }

@@ -88,6 +88,16 @@ TEST_F(FollowTest, EventsAreLinesAndJson) {
   EXPECT_EQ(Json::parse(json.substr(0, json.find('\n')))["seq"], 7);
 }
 
+TEST_F(FollowTest, AnEventStaysOneLineThatCanBeRead) {
+  auto huge = Json::parse(event(7));
+  huge["data"] = {{"admission", {{"rows", {1, 2}}}}, {"reason", std::string(500, 'x')}};
+  server().on("GET /v1/audit", {.body = Json{{"items", {huge}}, {"next", nullptr}}.dump()});
+  auto line = run({"events"}).out;
+  EXPECT_THAT(line, HasSubstr("admission={…} reason=xxx"));
+  EXPECT_LT(line.size(), 300U);
+  EXPECT_GT(run({"events", "-o", "wide"}).out.size(), 500U);
+}
+
 TEST_F(FollowTest, FollowedEventsGoOnFromTheLastOneSeen) {
   server().on("GET /v1/audit", {.body = R"json({"items":[)json" + event(7) + R"json(],"next":null})json"});
   server().on("GET /v1/events", [](const Asked& asked, int before) {

@@ -54,6 +54,12 @@ TEST(FieldsTest, TextOfWhatIsThere) {
   EXPECT_EQ(textOf(Json(), "x"), "");
 }
 
+TEST(FieldsTest, CutsBetweenCharacters) {
+  EXPECT_EQ(shortened("abc", 3), "abc");
+  EXPECT_EQ(shortened("abcd", 3), "abc…");
+  EXPECT_EQ(shortened("aü", 2), "a…");
+}
+
 TEST(FieldsTest, ShortDurations) {
   using namespace std::chrono_literals;
   EXPECT_EQ(shortDuration(0s), "0s");

@@ -157,7 +157,7 @@ TEST_F(WorkTest, TheDaemonAndItsDoctor) {
   server().on(
       "GET /v1/system",
       {.body =
-           R"json({"version":"9.9","pid":1,"audit":{"sequence":5},"checks":[{"state":"warning","what":"no memory controller","remedy":"mount it"}]})json"});
+           R"json({"version":"9.9","pid":1,"audit":{"sequence":5},"warnings":["no memory controller; mount it"]})json"});
   EXPECT_THAT(run({"system", "info"}).out, HasSubstr("audit.sequence: "));
   EXPECT_THAT(run({"system", "version"}).out, HasSubstr("9.9"));
   server().on("GET /readyz", problem(503, "unavailable", "not ready: recovering"));
