@@ -185,7 +185,7 @@ TEST_F(ServerTest, ExpectsContinue) {
 
 TEST_F(ServerTest, RefusesGarbage) {
   start();
-  for (std::string garbage : {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS hello\r\n\r\n", 32), std::string("hello\r\n\r\n"),
+  for (std::string garbage : {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS hello\r\n\r\n", 25), std::string("hello\r\n\r\n"),
                               std::string("GET /status HTTP/1.1\r\nno colon\r\n\r\n"), std::string("GET /status HTTP/9.9\r\n\r\n"),
                               std::string("GET /status HTTP/1.1\r\n\r\n"),  // no Host
                               std::string("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"),
