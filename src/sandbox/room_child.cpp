@@ -46,6 +46,7 @@ class RoomBuilder {
     fillRoot();
     mountKernelViews();
     mountTemporary();
+    awaitParts();
     mountPlanned();
     leaveHost();
     execInit();
@@ -104,6 +105,11 @@ class RoomBuilder {
   }
 
   void awaitMaps() {
+    char letter = 0;
+    if (::recv(sync_, &letter, 1, 0) != 1 || letter != kChildMapped) ::_exit(0);  // the spawner gave it up
+  }
+
+  void awaitParts() {
     iovec part{letters_.data(), letters_.size()};
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxPassed)> control;
     msghdr message{};
@@ -113,7 +119,7 @@ class RoomBuilder {
     message.msg_controllen = control.size();
     ssize_t got = ::recvmsg(sync_, &message, MSG_CMSG_CLOEXEC);
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (got < 1 || letters_[0] != kChildMapped || header == nullptr) ::_exit(0);  // the spawner gave it up
+    if (got < 1 || letters_[0] != kChildParts || header == nullptr) ::_exit(0);
     std::memcpy(passed_.data(), CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   }
 
@@ -155,7 +161,6 @@ class RoomBuilder {
     }
     require(::mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5") == 0,
             "mounting /dev/pts");
-    place(passed_[kPassPayTree], "sys/fs/cgroup");
   }
 
   void mountTemporary() {
@@ -177,6 +182,7 @@ class RoomBuilder {
   }
 
   void mountPlanned() {
+    place(passed_[kPassPayTree], "sys/fs/cgroup");
     for (const auto& path : plan_.directories) {
       require(::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST, "making the directory", path.c_str());
     }
@@ -196,8 +202,19 @@ class RoomBuilder {
     }
   }
 
+  // A descriptor that can be synced, on a mount that is nowhere. The mount is put on the host's side of the tree, to
+  // be taken off with it: to dissolve each by closing its descriptor costs a grace period of RCU (half a millisecond).
+  int openApart(int tree, const char* parkedAt) {
+    int directory = ::openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    require(directory >= 0, "opening the directory of records");
+    require(::syscall(SYS_move_mount, tree, "", AT_FDCWD, parkedAt, 0x04) == 0, "parking a mount");
+    return directory;
+  }
+
   // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top and is taken off at once.
   void leaveHost() {
+    passed_[kPassLogDir] = openApart(passed_[kPassLogDir], "../logs");
+    passed_[kPassRecordDir] = openApart(passed_[kPassRecordDir], "../records");
     require(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");
     require(::umount2(".", MNT_DETACH) == 0, "taking off the host's root");
     require(::chdir("/") == 0, "entering the new root");

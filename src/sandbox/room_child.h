@@ -4,8 +4,9 @@
 // prepared before the clone or comes in one message after it.
 //
 // On its sync socket, before agent-init's own words (init_protocol.h):
-//   M, from the spawner: the id maps are written; with it one letter for each mount (d directory, f file, - left out)
-//      and the descriptors of PassedFd, then one for each mount that is not left out
+//   M, from the spawner: the id maps are written
+//   P, from the spawner: the parts; with it one letter for each mount (d directory, f file, - left out) and the
+//      descriptors of PassedFd, then one for each mount that is not left out. What needs no part is done before.
 //   B, to the spawner: the room stands; with it the listeners
 //   E, to the spawner: "<errno> <step>": it does not
 #pragma once
@@ -19,13 +20,13 @@
 
 namespace agentos::sandbox {
 
-enum ChildMessage : char { kChildMapped = 'M', kChildBuilt = 'B', kChildFailed = 'E' };
+enum ChildMessage : char { kChildMapped = 'M', kChildParts = 'P', kChildBuilt = 'B', kChildFailed = 'E' };
 
-// The first descriptors of M, in this order.
+// The first descriptors of P, in this order.
 enum PassedFd : std::size_t {
   kPassPlan,
   kPassControl,
-  kPassLogDir,
+  kPassLogDir,  // this and the next are detached mounts
   kPassRecordDir,
   kPassPayProcs,
   kPassPayDir,
@@ -46,7 +47,7 @@ struct ChildPlan {
     std::string path;  // relative to the root
     bool make = true;  // the place is on the room's own root (else it must exist in the mount around it)
   };
-  std::vector<Target> targets;  // one a mount, in M's order
+  std::vector<Target> targets;  // one a mount, in P's order
   std::string tmpOptions, shmOptions;
   std::string homeOptions;  // empty: the plan mounts /home/agent
 };

@@ -65,14 +65,10 @@ Result<Fd> instanceDirectory(const Host& host, const std::string& base, const In
   return made;
 }
 
-// `directory` through an idmapped mount, as a descriptor that can be synced. What agent-init makes in it belongs to
-// agentd's user on disk.
+// `directory` as an idmapped mount: what agent-init makes in it belongs to agentd's user on disk.
 Result<Fd> asAgentInits(Host& host, std::uint32_t slot, int directory) {
   AGENTOS_TRY(int map, host.ownerMaps.find(host.ownerMap(slot, 0, host.policy.peerUid, host.policy.peerGid)));
-  AGENTOS_TRY(Fd tree, detachedTree(directory, {.writable = true, .recursive = false, .ownerMap = map}));
-  Fd open(::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!open) return failErrno(errno, "opening an idmapped mount");
-  return open;
+  return detachedTree(directory, {.writable = true, .recursive = false, .ownerMap = map});
 }
 
 struct Mounted {
@@ -131,7 +127,7 @@ ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync) 
 Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot) {
   const RoomPlan& plan = allowed.plan;
   RoomParts parts;
-  parts.letters = std::string(1, kChildMapped);
+  parts.letters = std::string(1, kChildParts);
   parts.fds.resize(kPassedFixed);
   AGENTOS_TRY(parts.fds[kPassPlan], makeSealed("agent-init-plan", encodeInitPlan(initPlanOf(host, plan))));
   AGENTOS_TRY(parts.fds[kPassControl], listenAt(host.sockets.get(), socketName(plan.id), host.policy.peerUid, host.policy.peerGid));

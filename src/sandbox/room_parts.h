@@ -17,7 +17,7 @@ namespace agentos::sandbox {
 // What the child must know before it is cloned; descriptors follow when it is at work.
 ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync);
 
-// The M message: letters and descriptors as room_child.h says. Names the part that could not be made.
+// The P message: letters and descriptors as room_child.h says. Names the part that could not be made.
 struct RoomParts {
   std::string letters;
   std::vector<Fd> fds;

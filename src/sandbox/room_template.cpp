@@ -185,7 +185,7 @@ Result<RoomTemplate> enterTemplate(const std::string& place) {
   if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST) return failStep("making " + place);
   if (::mount("agentd-template", place.c_str(), "tmpfs", MS_NOSUID, "mode=0755,size=64m") != 0) return failStep("mounting the template");
   if (::chdir(place.c_str()) != 0) return failStep("entering the template");
-  for (const char* name : {"root", "etc", "dev"}) {
+  for (const char* name : {"root", "etc", "dev", "logs", "records"}) {
     if (::mkdir(name, 0755) != 0) return failStep(std::string("making the template's ") + name);
   }
   Fd masked(::open("masked", O_WRONLY | O_CREAT | O_CLOEXEC, 0444));

@@ -114,7 +114,10 @@ Result<void> SpawnJob::cloneChild(int childSync) {
 Result<void> SpawnJob::mapIds() {
   std::string map = "0 " + std::to_string(host_.firstId(slot_.number)) + " " + std::to_string(kIdsPerRoom) + "\n";
   AGENTOS_CHECK(writeProc(identity_.pid, "uid_map", map));
-  return writeProc(identity_.pid, "gid_map", map);
+  AGENTOS_CHECK(writeProc(identity_.pid, "gid_map", map));
+  char mapped = kChildMapped;
+  AGENTOS_CHECK(sendPacket(sync_.get(), {&mapped, 1}));
+  return {};
 }
 
 Result<void> SpawnJob::sendParts() {
