@@ -16,8 +16,8 @@ std::string ownerOf(const BoundCap& cap, const Account& account) {
 }
 
 std::string remedyFor(const BoundCap& cap, const std::string& resets) {
-  const std::string where = cap.scope == CapScope::kCompany ? "the cap in company.yaml"
-                                                            : fmt::format("budget.{} in the contract", cap.name);
+  const std::string where =
+      cap.scope == CapScope::kCompany ? "the cap in company.yaml" : fmt::format("budget.{} in the contract", cap.name);
   if (resets.empty()) return fmt::format("ask for fewer max_tokens, or raise {}", where);
   return fmt::format("it resets at {}; until then ask for fewer max_tokens, or raise {}", resets, where);
 }
@@ -39,7 +39,8 @@ std::vector<BoundCap> boundCaps(const Caps& caps) {
   return bound;
 }
 
-Error exhausted(const BoundCap& cap, const CapLeft& left, const Account& account, std::int64_t worstCase, const std::string& resets) {
+Error exhausted(const BoundCap& cap, const CapLeft& left, const Account& account, std::int64_t worstCase,
+                const std::string& resets) {
   Error error;
   error.code = ErrorCode::kBudgetExhausted;
   error.what = fmt::format("{} of {} is {}: {} used, {} reserved, {} left, and this call may take {}", cap.name,

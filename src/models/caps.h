@@ -25,6 +25,7 @@ struct BoundCap {
 std::vector<BoundCap> boundCaps(const Caps& caps);
 
 // kBudgetExhausted for a call of `worstCase` against this cap; `resets` is empty for a run's.
-Error exhausted(const BoundCap& cap, const CapLeft& left, const Account& account, std::int64_t worstCase, const std::string& resets);
+Error exhausted(const BoundCap& cap, const CapLeft& left, const Account& account, std::int64_t worstCase,
+                const std::string& resets);
 
 }  // namespace agentos::models

@@ -30,7 +30,8 @@ Result<void> checkCount(const Json& body, const char* key, std::int64_t most) {
   if (!member(body, key)) return {};
   const auto value = intAt(body, key);
   if (value && *value >= 1 && *value <= most) return {};
-  return refuse(fmt::format("{} is {}", key, dumpJson(*member(body, key)).substr(0, 40)), fmt::format("use 1 to {}", most));
+  return refuse(fmt::format("{} is {}", key, dumpJson(*member(body, key)).substr(0, 40)),
+                fmt::format("use 1 to {}", most));
 }
 
 std::size_t textBytes(const Json& object, const char* key) {
@@ -75,7 +76,8 @@ std::optional<Usage> readUsage(const Json& answer) {
   if (!believable(input) || (output && !believable(output))) return std::nullopt;
   Usage read{*input, output.value_or(0), 0};
   if (const Json* details = member(*usage, "prompt_tokens_details"))
-    if (const auto cached = intAt(*details, "cached_tokens"); believable(cached)) read.cachedTokens = std::min(*cached, *input);
+    if (const auto cached = intAt(*details, "cached_tokens"); believable(cached))
+      read.cachedTokens = std::min(*cached, *input);
   return read;
 }
 
@@ -93,15 +95,16 @@ std::size_t writtenBytes(const Json& messageOrDelta) {
   const Json* calls = member(messageOrDelta, "tool_calls");
   if (!calls || !calls->is_array()) return bytes;
   for (const Json& call : *calls)
-    if (const Json* function = member(call, "function")) bytes += textBytes(*function, "name") + textBytes(*function, "arguments");
+    if (const Json* function = member(call, "function"))
+      bytes += textBytes(*function, "name") + textBytes(*function, "arguments");
   return bytes;
 }
 
 Result<void> ChatAssembler::add(const Json& chunk) {
   const Json* choices = member(chunk, "choices");
   if (!choices || !choices->is_array())
-    return fail(ErrorCode::kModelUpstream, "the endpoint streamed something that is no chat.completion.chunk: " +
-                                               dumpJson(chunk).substr(0, 200));
+    return fail(ErrorCode::kModelUpstream,
+                "the endpoint streamed something that is no chat.completion.chunk: " + dumpJson(chunk).substr(0, 200));
   for (const char* key : {"id", "created", "model", "system_fingerprint"})
     if (const Json* value = member(chunk, key); value && !head_.contains(key)) head_[key] = *value;
   if (const auto usage = readUsage(chunk)) usage_ = usage;
@@ -112,7 +115,8 @@ Result<void> ChatAssembler::add(const Json& chunk) {
 Result<void> ChatAssembler::addChoice(const Json& choice) {
   const std::int64_t index = intAt(choice, "index").value_or(0);
   if (index < 0 || index >= kMostChoices)
-    return fail(ErrorCode::kModelUpstream, fmt::format("the endpoint streamed choice {} of at most {}", index, kMostChoices));
+    return fail(ErrorCode::kModelUpstream,
+                fmt::format("the endpoint streamed choice {} of at most {}", index, kMostChoices));
   Choice& into = choices_[index];
   if (const std::string finish = textAt(choice, "finish_reason"); !finish.empty()) into.finish = finish;
   const Json* delta = member(choice, "delta");

@@ -26,7 +26,8 @@ Json writeUsage(const Usage& usage);
 // Bytes of everything that a model wrote in a message or a delta: text, refusal, reasoning, tool names and arguments.
 std::size_t writtenBytes(const Json& messageOrDelta);
 
-// Puts chat.completion.chunks together into the chat.completion that the same call would have answered without a stream.
+// Puts chat.completion.chunks together into the chat.completion that the same call would have answered without a
+// stream.
 class ChatAssembler {
  public:
   explicit ChatAssembler(std::size_t maxBytes) : maxBytes_(maxBytes) {}

@@ -43,7 +43,8 @@ Result<std::string> readTail(int fd, std::int64_t after) {
     const off_t size = std::min(kBlock, from);
     std::string block(static_cast<std::size_t>(size), '\0');
     from -= size;
-    if (pread(fd, block.data(), block.size(), from) != static_cast<ssize_t>(block.size())) return failErrno(errno, "reading a cost file");
+    if (pread(fd, block.data(), block.size(), from) != static_cast<ssize_t>(block.size()))
+      return failErrno(errno, "reading a cost file");
     tail.insert(0, block);
     const auto start = tail.find('\n');
     if (start == std::string::npos) continue;
@@ -61,12 +62,13 @@ Result<void> mendTail(int fd, const std::string& tail) {
   const auto start = tail.rfind('\n') + 1;  // npos + 1 is 0
   if (parseJson(std::string_view(tail).substr(start))) return writeAll(fd, "\n");
   const off_t size = lseek(fd, 0, SEEK_END);
-  if (ftruncate(fd, size - static_cast<off_t>(tail.size() - start)) != 0) return failErrno(errno, "cutting a torn cost line");
+  if (ftruncate(fd, size - static_cast<off_t>(tail.size() - start)) != 0)
+    return failErrno(errno, "cutting a torn cost line");
   return {};
 }
 
-Result<std::size_t> appendDay(int folder, const std::string& day, const std::vector<std::pair<std::int64_t, std::string>>& lines,
-                              std::int64_t after) {
+Result<std::size_t> appendDay(int folder, const std::string& day,
+                              const std::vector<std::pair<std::int64_t, std::string>>& lines, std::int64_t after) {
   AGENTOS_TRY(const Fd file, openBeneath(folder, day + ".jsonl", O_RDWR | O_APPEND | O_CREAT, 0660));
   AGENTOS_TRY(const std::string tail, readTail(file.get(), after));
   AGENTOS_CHECK(mendTail(file.get(), tail));
@@ -118,9 +120,9 @@ Result<std::string> costLine(const Ledger::Settlement& settlement, std::string_v
       R"({{"timestamp":{},"agent":{},"task":{},"cost_usd":{},"cost_micro_usd":{},"model":{},"run":{},"outcome":{},)"
       R"("input_tokens":{},"output_tokens":{},"cached_tokens":{},"settlement":{}}})"
       "\n",
-      quote(time), quote(settlement.account.agent), quote(settlement.account.task), formatUsd(settlement.cost), settlement.cost.count,
-      quote(settlement.model), quote(settlement.account.instance), quote(settlement.outcome), settlement.usage.inputTokens,
-      settlement.usage.outputTokens, settlement.usage.cachedTokens, settlement.id);
+      quote(time), quote(settlement.account.agent), quote(settlement.account.task), formatUsd(settlement.cost),
+      settlement.cost.count, quote(settlement.model), quote(settlement.account.instance), quote(settlement.outcome),
+      settlement.usage.inputTokens, settlement.usage.outputTokens, settlement.usage.cachedTokens, settlement.id);
 }
 
 Result<std::size_t> appendCosts(int companyRootFd, Ledger& ledger, std::string_view zone) {

@@ -39,7 +39,7 @@ struct CurlLoop::State : std::enable_shared_from_this<CurlLoop::State> {
   void tellFinished();
   void watch(curl_socket_t socket, int what);
   void arm(curl_socket_t socket, const std::shared_ptr<Watch>& watched);
-  void await(curl_socket_t socket, const std::shared_ptr<Watch>& watched, bool Watch::*pending, bool write);
+  void await(curl_socket_t socket, const std::shared_ptr<Watch>& watched, bool Watch::* pending, bool write);
   void setTimer(long milliseconds);
 
   static int onSocket(CURL*, curl_socket_t socket, int what, void* self, void*) {
@@ -107,7 +107,8 @@ void CurlLoop::State::arm(curl_socket_t socket, const std::shared_ptr<Watch>& wa
   if ((watched->wanted & CURL_POLL_OUT) && !watched->writing) await(socket, watched, &Watch::writing, true);
 }
 
-void CurlLoop::State::await(curl_socket_t socket, const std::shared_ptr<Watch>& watched, bool Watch::*pending, bool write) {
+void CurlLoop::State::await(curl_socket_t socket, const std::shared_ptr<Watch>& watched, bool Watch::* pending,
+                            bool write) {
   (*watched).*pending = true;
   const auto direction = write ? asio::posix::stream_descriptor::wait_write : asio::posix::stream_descriptor::wait_read;
   watched->descriptor.async_wait(direction, [weak = weak_from_this(), still = std::weak_ptr(watched), socket, pending,
@@ -132,7 +133,9 @@ void CurlLoop::State::setTimer(long milliseconds) {
   });
 }
 
-CurlLoop::CurlLoop(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) { state_->start(); }
+CurlLoop::CurlLoop(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {
+  state_->start();
+}
 CurlLoop::~CurlLoop() { state_->stop(); }
 
 Result<void> CurlLoop::add(CURL* easy, std::function<void(CURLcode)> done) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// libcurl's multi interface driven by an Asio executor (curl_multi_socket_action(3)): no thread, no polling. Used on the
-// executor's one thread.
+// libcurl's multi interface driven by an Asio executor (curl_multi_socket_action(3)): no thread, no polling. Used on
+// the executor's one thread.
 #pragma once
 
 #include <curl/curl.h>

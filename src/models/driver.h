@@ -23,16 +23,16 @@ struct Usage {
 };
 
 struct ChatRequest {
-  std::string model;  // the name that the driver's endpoint knows
+  std::string model;            // the name that the driver's endpoint knows
   std::string agent, instance;  // who asks: for scripts and for fairness, never sent to an endpoint
-  Json body;          // as the agent sent it; `model`, `stream` and `stream_options` are the driver's to set
+  Json body;                    // as the agent sent it; `model`, `stream` and `stream_options` are the driver's to set
   bool stream = false;
   Nanoseconds timeout = std::chrono::minutes(10);
 };
 
 struct ChatAnswer {
-  Json body;                   // chat.completion object; for a stream, the message put together from its chunks
-  Usage usage;                 // estimated (usageKnown=false) when the endpoint did not say
+  Json body;    // chat.completion object; for a stream, the message put together from its chunks
+  Usage usage;  // estimated (usageKnown=false) when the endpoint did not say
   bool usageKnown = false;
 };
 
@@ -45,7 +45,8 @@ class ModelDriver {
   // Names this driver serves, as contracts write them: "scripted/default", "local/llama-3.1-8B".
   virtual std::vector<std::string> models() const = 0;
   // With request.stream every chunk goes to `sink` as it arrives. What was used before a failure is in `usedSoFar`.
-  virtual boost::asio::awaitable<Result<ChatAnswer>> complete(ChatRequest request, ChunkSink sink, Usage& usedSoFar) = 0;
+  virtual boost::asio::awaitable<Result<ChatAnswer>> complete(ChatRequest request, ChunkSink sink,
+                                                              Usage& usedSoFar) = 0;
 };
 
 }  // namespace agentos::models

@@ -12,12 +12,18 @@ namespace asio = boost::asio;
 constexpr std::size_t kMostBuffered = 256 * 1024;
 constexpr std::size_t kMostHeaderBytes = 256 * 1024;
 
-long milliseconds(Nanoseconds time) { return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(time).count()); }
+long milliseconds(Nanoseconds time) {
+  return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(time).count());
+}
 
 }  // namespace
 
 HttpExchange::HttpExchange(CurlLoop& loop, HttpPost post)
-    : loop_(loop), post_(std::move(post)), easy_(curl_easy_init()), signal_(loop.executor()), detail_(CURL_ERROR_SIZE, '\0') {
+    : loop_(loop),
+      post_(std::move(post)),
+      easy_(curl_easy_init()),
+      signal_(loop.executor()),
+      detail_(CURL_ERROR_SIZE, '\0') {
   for (const std::string& header : post_.headers) headers_ = curl_slist_append(headers_, header.c_str());
   headers_ = curl_slist_append(headers_, "Expect:");  // no 100-continue: it costs a round trip, or a second of waiting
   curl_easy_setopt(easy_, CURLOPT_URL, post_.url.c_str());
@@ -84,7 +90,8 @@ asio::awaitable<void> HttpExchange::wait(Deadline deadline) {
 asio::awaitable<Result<HttpHead>> HttpExchange::head(Deadline deadline) {
   while (!headDone_ && !ended_) {
     if (std::chrono::steady_clock::now() >= deadline)
-      co_return fail(ErrorCode::kTimedOut, post_.url + " sent no answer in time", "raise its first_byte_timeout, or look at the endpoint");
+      co_return fail(ErrorCode::kTimedOut, post_.url + " sent no answer in time",
+                     "raise its first_byte_timeout, or look at the endpoint");
     co_await wait(deadline);
   }
   if (!headDone_) co_return std::unexpected(brokenBy(*ended_));
@@ -99,7 +106,8 @@ asio::awaitable<Result<std::string>> HttpExchange::read(Deadline deadline) {
       continue;
     }
     if (std::chrono::steady_clock::now() >= deadline)
-      co_return fail(ErrorCode::kTimedOut, post_.url + " stopped in mid-answer", "raise its idle_timeout, or look at the endpoint");
+      co_return fail(ErrorCode::kTimedOut, post_.url + " stopped in mid-answer",
+                     "raise its idle_timeout, or look at the endpoint");
     co_await wait(deadline);
   }
   if (!buffer_.empty()) co_return std::exchange(buffer_, {});
@@ -115,8 +123,8 @@ bool HttpExchange::sent() const {
 
 Error HttpExchange::brokenBy(CURLcode code) const {
   const std::string why = detail_.c_str()[0] ? detail_.c_str() : curl_easy_strerror(code);
-  const bool unreached = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
-                         (code == CURLE_OPERATION_TIMEDOUT && !sent());
+  const bool unreached = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+                         code == CURLE_COULDNT_RESOLVE_PROXY || (code == CURLE_OPERATION_TIMEDOUT && !sent());
   return fail(unreached ? ErrorCode::kUnreachable : ErrorCode::kModelUpstream, post_.url + ": " + why,
               unreached ? "check that the endpoint runs and base_url is right" : "")
       .error();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One POST over a CurlLoop, read piece by piece with deadlines. What the reader has not taken is held up to a bound, and
-// then the sender is made to wait. Going out of scope ends the transfer.
+// One POST over a CurlLoop, read piece by piece with deadlines. What the reader has not taken is held up to a bound,
+// and then the sender is made to wait. Going out of scope ends the transfer.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

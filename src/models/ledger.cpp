@@ -56,7 +56,8 @@ class SqliteLedger final : public Ledger {
   Result<void> prepareTables();
   Result<std::int64_t> reserve(const Account& account, const Caps& caps, const std::string& model, MicroUsd worstCase,
                                std::int64_t worstCaseTokens) override;
-  Result<Settlement> settle(std::int64_t reservation, const Usage& usage, MicroUsd cost, const std::string& outcome) override;
+  Result<Settlement> settle(std::int64_t reservation, const Usage& usage, MicroUsd cost,
+                            const std::string& outcome) override;
   Result<std::vector<Settlement>> settleOrphans(const std::optional<std::string>& instance) override;
   Result<std::vector<CapLeft>> left(const Account& account, const Caps& caps) override;
   Result<std::vector<Total>> totals(By by, std::optional<Timestamp> since) override;
@@ -74,7 +75,8 @@ class SqliteLedger final : public Ledger {
   Result<void> setMeta(std::string_view key, std::string_view value);
   Result<void> rebuildSums();
   Result<CapLeft> spent(const BoundCap& cap, const Account& account, const std::string& today);
-  Result<Settlement> settleInside(std::int64_t reservation, const Usage& usage, MicroUsd cost, const std::string& outcome);
+  Result<Settlement> settleInside(std::int64_t reservation, const Usage& usage, MicroUsd cost,
+                                  const std::string& outcome);
   Result<void> addToSums(const Settlement& settlement, std::string_view day);
 
   Database& db_;
@@ -156,23 +158,26 @@ Result<CapLeft> SqliteLedger::spent(const BoundCap& cap, const Account& account,
 Result<std::int64_t> SqliteLedger::reserve(const Account& account, const Caps& caps, const std::string& model,
                                            MicroUsd worstCase, std::int64_t worstCaseTokens) {
   if (worstCase.count < 0 || worstCaseTokens < 0)
-    return fail(ErrorCode::kInternal, fmt::format("reservation of {} µUSD, {} tokens", worstCase.count, worstCaseTokens));
+    return fail(ErrorCode::kInternal,
+                fmt::format("reservation of {} µUSD, {} tokens", worstCase.count, worstCaseTokens));
   const Timestamp now = clock_.now();
   AGENTOS_TRY(const std::string today, localDate(now, zone_));
   AGENTOS_TRY(auto transaction, Transaction::begin(db_));
   for (const BoundCap& cap : boundCaps(caps)) {
     const std::int64_t need = cap.tokens ? worstCaseTokens : worstCase.count;
     AGENTOS_TRY(const CapLeft left, spent(cap, account, today));
-    if (need == 0 || need <= left.cap.count - left.used.count - left.reserved.count) continue;  // what is free always fits
+    if (need == 0 || need <= left.cap.count - left.used.count - left.reserved.count)
+      continue;  // what is free always fits
     std::string resets;
     if (cap.period != Period::kRun) {
       AGENTOS_TRY(resets, endOf(cap.period, now, zone_));
     }
     return std::unexpected(exhausted(cap, left, account, need, resets));
   }
-  AGENTOS_CHECK(write("INSERT INTO ledger_reservations (opened, agent, instance, task, model, amount, tokens) "
-                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                      nanos(now), account.agent, account.instance, account.task, model, worstCase.count, worstCaseTokens));
+  AGENTOS_CHECK(
+      write("INSERT INTO ledger_reservations (opened, agent, instance, task, model, amount, tokens) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            nanos(now), account.agent, account.instance, account.task, model, worstCase.count, worstCaseTokens));
   const std::int64_t id = db_.lastRowId();
   AGENTOS_CHECK(transaction.commit());
   faultPoint("ledger.reserve.committed");
@@ -190,24 +195,26 @@ Result<Ledger::Settlement> SqliteLedger::settle(std::int64_t reservation, const 
 
 Result<Ledger::Settlement> SqliteLedger::settleInside(std::int64_t reservation, const Usage& usage, MicroUsd cost,
                                                       const std::string& outcome) {
-  Settlement settled{.id = 0, .time = clock_.now(), .account = {}, .model = {}, .outcome = outcome, .usage = usage, .cost = cost};
+  Settlement settled{
+      .id = 0, .time = clock_.now(), .account = {}, .model = {}, .outcome = outcome, .usage = usage, .cost = cost};
   {
     AGENTOS_TRY(auto open, db_.prepare("SELECT agent, instance, task, model FROM ledger_reservations WHERE id = ?1"));
     AGENTOS_TRY(const bool there, open.with(reservation).step());
     if (!there) {
       AGENTOS_TRY(const auto done, number("SELECT id FROM ledger_settlements WHERE reservation = ?1", reservation));
       if (done == 0) return fail(ErrorCode::kNotFound, fmt::format("reservation {}", reservation));
-      return fail(ErrorCode::kConflict, fmt::format("reservation {} was settled before, as settlement {}", reservation, done));
+      return fail(ErrorCode::kConflict,
+                  fmt::format("reservation {} was settled before, as settlement {}", reservation, done));
     }
     settled.account = {open.text(0), open.text(1), open.text(2)};
     settled.model = open.text(3);
   }
   AGENTOS_TRY(const std::string day, localDate(settled.time, zone_));
-  AGENTOS_CHECK(write("INSERT INTO ledger_settlements (reservation, time, day, agent, instance, task, model, outcome, input, "
-                      "output, cached, cost) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-                      reservation, nanos(settled.time), day, settled.account.agent, settled.account.instance,
-                      settled.account.task, settled.model, outcome, usage.inputTokens, usage.outputTokens, usage.cachedTokens,
-                      cost.count));
+  AGENTOS_CHECK(write(
+      "INSERT INTO ledger_settlements (reservation, time, day, agent, instance, task, model, outcome, input, "
+      "output, cached, cost) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+      reservation, nanos(settled.time), day, settled.account.agent, settled.account.instance, settled.account.task,
+      settled.model, outcome, usage.inputTokens, usage.outputTokens, usage.cachedTokens, cost.count));
   settled.id = db_.lastRowId();
   AGENTOS_CHECK(write("DELETE FROM ledger_reservations WHERE id = ?1", reservation));
   AGENTOS_CHECK(addToSums(settled, day));
@@ -216,19 +223,21 @@ Result<Ledger::Settlement> SqliteLedger::settleInside(std::int64_t reservation, 
 
 Result<void> SqliteLedger::addToSums(const Settlement& settlement, std::string_view day) {
   for (const std::string_view key : {std::string_view(settlement.account.agent), kCompanyKey}) {
-    AGENTOS_CHECK(write("INSERT INTO ledger_days VALUES (?1, ?2, ?3) ON CONFLICT (agent, day) DO UPDATE SET cost = cost + ?3",
-                        key, day, settlement.cost.count));
+    AGENTOS_CHECK(
+        write("INSERT INTO ledger_days VALUES (?1, ?2, ?3) ON CONFLICT (agent, day) DO UPDATE SET cost = cost + ?3",
+              key, day, settlement.cost.count));
   }
-  return write("INSERT INTO ledger_runs VALUES (?1, ?2, ?3) "
-               "ON CONFLICT (instance) DO UPDATE SET cost = cost + ?2, tokens = tokens + ?3",
-               settlement.account.instance, settlement.cost.count,
-               settlement.usage.inputTokens + settlement.usage.outputTokens);
+  return write(
+      "INSERT INTO ledger_runs VALUES (?1, ?2, ?3) "
+      "ON CONFLICT (instance) DO UPDATE SET cost = cost + ?2, tokens = tokens + ?3",
+      settlement.account.instance, settlement.cost.count, settlement.usage.inputTokens + settlement.usage.outputTokens);
 }
 
 Result<std::vector<Ledger::Settlement>> SqliteLedger::settleOrphans(const std::optional<std::string>& instance) {
   std::vector<std::int64_t> open;
   {
-    AGENTOS_TRY(auto rows, db_.prepare("SELECT id FROM ledger_reservations WHERE ?1 = '' OR instance = ?1 ORDER BY id"));
+    AGENTOS_TRY(auto rows,
+                db_.prepare("SELECT id FROM ledger_reservations WHERE ?1 = '' OR instance = ?1 ORDER BY id"));
     rows.with(instance.value_or(""));
     for (;;) {
       AGENTOS_TRY(const bool more, rows.step());
@@ -301,7 +310,8 @@ MicroUsd costOf(const Price& price, const Usage& usage) {
   const auto part = [](std::int64_t tokens, MicroUsd perMillion) {
     return static_cast<Wide>(std::max<std::int64_t>(tokens, 0)) * std::max<std::int64_t>(perMillion.count, 0);
   };
-  const std::int64_t cached = std::clamp<std::int64_t>(usage.cachedTokens, 0, std::max<std::int64_t>(usage.inputTokens, 0));
+  const std::int64_t cached =
+      std::clamp<std::int64_t>(usage.cachedTokens, 0, std::max<std::int64_t>(usage.inputTokens, 0));
   const auto sum = part(usage.inputTokens - cached, price.inputPerMillion) + part(cached, price.cachedInputPerMillion) +
                    part(usage.outputTokens, price.outputPerMillion);
   return {static_cast<std::int64_t>(std::min(kMost, (sum + 999'999) / 1'000'000))};

@@ -29,7 +29,8 @@ MicroUsd costOf(const Price& price, const Usage& usage);
 
 // The caps that bind one call; absent: none. Days, weeks and months are those of the company's zone.
 struct Caps {
-  std::optional<MicroUsd> perRun = {}, perDay = {}, perWeek = {}, perMonth = {}, companyPerDay = {}, companyPerMonth = {};
+  std::optional<MicroUsd> perRun = {}, perDay = {}, perWeek = {}, perMonth = {}, companyPerDay = {},
+                          companyPerMonth = {};
   std::optional<std::int64_t> tokensPerRun = {};
 };
 
@@ -49,8 +50,8 @@ class Ledger {
   virtual ~Ledger() = default;
 
   // Reserves `worstCase`, or kBudgetExhausted naming the cap, what is left of it and when it resets. Durable on return.
-  virtual Result<std::int64_t> reserve(const Account& account, const Caps& caps, const std::string& model, MicroUsd worstCase,
-                                       std::int64_t worstCaseTokens) = 0;
+  virtual Result<std::int64_t> reserve(const Account& account, const Caps& caps, const std::string& model,
+                                       MicroUsd worstCase, std::int64_t worstCaseTokens) = 0;
   struct Settlement {
     std::int64_t id = 0;
     Timestamp time;
@@ -60,7 +61,8 @@ class Ledger {
     MicroUsd cost;
   };
   // Once per reservation; a second settle of the same is kConflict. Durable on return.
-  virtual Result<Settlement> settle(std::int64_t reservation, const Usage& usage, MicroUsd cost, const std::string& outcome) = 0;
+  virtual Result<Settlement> settle(std::int64_t reservation, const Usage& usage, MicroUsd cost,
+                                    const std::string& outcome) = 0;
   // Reservations left open by a crash, or of a run that ended: settled at what is known (nothing), outcome "lost".
   virtual Result<std::vector<Settlement>> settleOrphans(const std::optional<std::string>& instance) = 0;
 

@@ -74,7 +74,8 @@ std::shared_ptr<ClientSide> clientSide(ChunkSink sink, const Json& body) {
 Result<void> checkContext(const Json& body, const std::optional<std::int64_t>& most) {
   const auto tokens = static_cast<std::int64_t>(dumpJson(body).size() / 4);
   if (!most || tokens <= *most) return {};
-  return fail(ErrorCode::kTooLarge, fmt::format("the request has about {} tokens, and the contract allows {}", tokens, *most),
+  return fail(ErrorCode::kTooLarge,
+              fmt::format("the request has about {} tokens, and the contract allows {}", tokens, *most),
               "send fewer or shorter messages, or raise modelPolicy.max_context_tokens");
 }
 
@@ -85,7 +86,8 @@ Json cappedBody(Json body, const ModelSpec& spec) {
   return body;
 }
 
-boost::asio::awaitable<Result<ChatAnswer>> runDriver(ModelDriver* driver, ChatRequest request, ChunkSink sink, Usage& used) {
+boost::asio::awaitable<Result<ChatAnswer>> runDriver(ModelDriver* driver, ChatRequest request, ChunkSink sink,
+                                                     Usage& used) {
   try {
     co_return co_await driver->complete(std::move(request), std::move(sink), used);
   } catch (const boost::system::system_error& error) {

@@ -28,7 +28,8 @@ constexpr Nanoseconds kDrain = std::chrono::milliseconds(100);
 Result<std::string> readKey(const std::string& path) {
   if (path.empty()) return std::string();
   auto read = readPath(path, 4096);
-  if (!read) return fail(ErrorCode::kConfig, "api_key_file: " + read.error().message(), "name a file that agentd may read");
+  if (!read)
+    return fail(ErrorCode::kConfig, "api_key_file: " + read.error().message(), "name a file that agentd may read");
   std::string key(trim(*read));
   const bool printable = std::ranges::all_of(key, [](char c) { return c > 0x20 && c < 0x7f; });
   if (key.empty() || !printable) return fail(ErrorCode::kConfig, "api_key_file " + path + " holds no key of one line");
@@ -58,7 +59,8 @@ Json asChunk(const Json& completion) {
     if (!choice.is_object() || !choice.contains("message")) continue;
     choice["delta"] = std::move(choice["message"]);
     choice.erase("message");
-    Json* calls = choice["delta"].is_object() && choice["delta"].contains("tool_calls") ? &choice["delta"]["tool_calls"] : nullptr;
+    Json* calls = choice["delta"].is_object() && choice["delta"].contains("tool_calls") ? &choice["delta"]["tool_calls"]
+                                                                                        : nullptr;
     for (std::size_t i = 0; calls && calls->is_array() && i < calls->size(); ++i)
       if ((*calls)[i].is_object()) (*calls)[i]["index"] = i;
   }
@@ -71,15 +73,21 @@ Json asChunk(const Json& completion) {
 class OpenAiDriver::Call {
  public:
   Call(OpenAiDriver& driver, const ChatRequest& request, const ChunkSink& sink, Usage& used, Deadline deadline)
-      : config_(driver.config_), request_(request), sink_(sink), used_(used), deadline_(deadline),
-        exchange_(driver.loop_, postOf(driver, request)), assembler_(config_.maxAnswerBytes) {}
+      : config_(driver.config_),
+        request_(request),
+        sink_(sink),
+        used_(used),
+        deadline_(deadline),
+        exchange_(driver.loop_, postOf(driver, request)),
+        assembler_(config_.maxAnswerBytes) {}
 
   // `begun`: the answer's first byte came, so that another attempt could repeat what the client has seen.
   asio::awaitable<Result<ChatAnswer>> run(bool& begun) {
     AGENTOS_CO_CHECK(exchange_.start());
     used_.inputTokens = inputTokensOf(request_.body);  // until the endpoint says otherwise
     Undo undo{*this};
-    auto head = co_await exchange_.head(std::min(deadline_, after(request_.stream ? config_.firstByteTimeout : request_.timeout)));
+    auto head = co_await exchange_.head(
+        std::min(deadline_, after(request_.stream ? config_.firstByteTimeout : request_.timeout)));
     if (!head) co_return std::unexpected(std::move(head).error());
     if (head->status / 100 != 2) co_return co_await refused(*head);
     begun = true;
@@ -109,7 +117,9 @@ class OpenAiDriver::Call {
       body["max_completion_tokens"] = body["max_tokens"];
       body.erase("max_tokens");
     }
-    HttpPost post{.url = config.baseUrl + "/chat/completions", .body = dumpJson(body), .headers = {"Content-Type: application/json"},
+    HttpPost post{.url = config.baseUrl + "/chat/completions",
+                  .body = dumpJson(body),
+                  .headers = {"Content-Type: application/json"},
                   .connectTimeout = config.connectTimeout};
     post.headers.push_back(request.stream ? "Accept: text/event-stream" : "Accept: application/json");
     if (!driver.key_.empty()) post.headers.push_back("Authorization: Bearer " + driver.key_);
@@ -127,7 +137,8 @@ class OpenAiDriver::Call {
       if (piece.empty()) co_return body;
       body += piece;
       if (body.size() > most)
-        co_return fail(ErrorCode::kModelUpstream, fmt::format("the answer is longer than {} bytes", most), "raise the endpoint's max_answer");
+        co_return fail(ErrorCode::kModelUpstream, fmt::format("the answer is longer than {} bytes", most),
+                       "raise the endpoint's max_answer");
     }
   }
 
@@ -169,8 +180,10 @@ class OpenAiDriver::Call {
       AGENTOS_CO_TRY(const std::string piece, co_await exchange_.read(idle()));
       if (piece.empty()) break;
       received += piece.size();
-      if (received / 64 > config_.maxAnswerBytes)  // the frames of a stream are many times its text, but not without end
-        co_return fail(ErrorCode::kModelUpstream, fmt::format("the stream is longer than {} bytes", 64 * config_.maxAnswerBytes));
+      if (received / 64 >
+          config_.maxAnswerBytes)  // the frames of a stream are many times its text, but not without end
+        co_return fail(ErrorCode::kModelUpstream,
+                       fmt::format("the stream is longer than {} bytes", 64 * config_.maxAnswerBytes));
       AGENTOS_CO_TRY(const auto data, events.feed(piece));
       for (const std::string& event : data) {
         done = done || event == "[DONE]";
@@ -185,7 +198,8 @@ class OpenAiDriver::Call {
 
   asio::awaitable<Result<void>> take(const std::string& event) {
     const auto chunk = parseJson(event);
-    if (!chunk) co_return fail(ErrorCode::kModelUpstream, "an event of the stream is no JSON: " + cleanText(event, 200));
+    if (!chunk)
+      co_return fail(ErrorCode::kModelUpstream, "an event of the stream is no JSON: " + cleanText(event, 200));
     if (member(*chunk, "error")) co_return failUpstream(config_.name, 200, errorText(event));
     AGENTOS_CO_CHECK(assembler_.add(*chunk));
     used_.outputTokens = tokensOfBytes(assembler_.written());
@@ -214,10 +228,12 @@ class OpenAiDriver::Call {
 Result<std::unique_ptr<OpenAiDriver>> OpenAiDriver::open(asio::any_io_executor executor, OpenAiConfig config) {
   while (config.baseUrl.ends_with('/')) config.baseUrl.pop_back();
   if (!config.baseUrl.starts_with("http://") && !config.baseUrl.starts_with("https://"))
-    return fail(ErrorCode::kConfig, "base_url '" + config.baseUrl + "' of " + config.name, "write http://host:port/v1 or https://host/v1");
+    return fail(ErrorCode::kConfig, "base_url '" + config.baseUrl + "' of " + config.name,
+                "write http://host:port/v1 or https://host/v1");
   for (const auto& [name, value] : config.headers)
     if ((name + value).find_first_of("\r\n") != std::string::npos)
-      return fail(ErrorCode::kConfig, "a header of " + config.name + " has a line break", "write each header on one line");
+      return fail(ErrorCode::kConfig, "a header of " + config.name + " has a line break",
+                  "write each header on one line");
   AGENTOS_TRY(std::string key, readKey(config.apiKeyFile));
   return std::unique_ptr<OpenAiDriver>(new OpenAiDriver(std::move(executor), std::move(config), std::move(key)));
 }
@@ -252,7 +268,8 @@ Nanoseconds OpenAiDriver::waitBefore(int retry, const Error& error) {
 
 Error OpenAiDriver::redacted(Error error) const {
   if (key_.empty()) return error;
-  for (auto at = error.what.find(key_); at != std::string::npos; at = error.what.find(key_, at)) error.what.replace(at, key_.size(), "[key]");
+  for (auto at = error.what.find(key_); at != std::string::npos; at = error.what.find(key_, at))
+    error.what.replace(at, key_.size(), "[key]");
   return error;
 }
 

@@ -17,17 +17,19 @@
 namespace agentos::models {
 
 struct OpenAiConfig {
-  std::string name;                 // what messages call the endpoint
-  std::string baseUrl;              // "http://127.0.0.1:8000/v1"
-  std::string apiKeyFile;           // empty: no key is sent
-  std::vector<std::string> models;  // the names it serves, as contracts write them
+  std::string name;                                          // what messages call the endpoint
+  std::string baseUrl;                                       // "http://127.0.0.1:8000/v1"
+  std::string apiKeyFile;                                    // empty: no key is sent
+  std::vector<std::string> models;                           // the names it serves, as contracts write them
   std::vector<std::pair<std::string, std::string>> headers;  // further ones, "OpenAI-Organization"
-  bool maxCompletionTokens = false;  // the endpoint wants the newer name of max_tokens
+  bool maxCompletionTokens = false;                          // the endpoint wants the newer name of max_tokens
   Nanoseconds connectTimeout = std::chrono::seconds(10);
-  Nanoseconds firstByteTimeout = std::chrono::minutes(2);  // of a stream; the rest of a whole answer may take request.timeout
-  Nanoseconds idleTimeout = std::chrono::minutes(1);       // between two pieces of an answer
-  int retries = 3;                                         // on 429, 5xx and a refused connection, before the first byte only
-  Nanoseconds backoff = std::chrono::milliseconds(500);    // the first wait; doubles, with jitter, at most 30 s; Retry-After wins
+  Nanoseconds firstByteTimeout =
+      std::chrono::minutes(2);  // of a stream; the rest of a whole answer may take request.timeout
+  Nanoseconds idleTimeout = std::chrono::minutes(1);  // between two pieces of an answer
+  int retries = 3;  // on 429, 5xx and a refused connection, before the first byte only
+  Nanoseconds backoff =
+      std::chrono::milliseconds(500);  // the first wait; doubles, with jitter, at most 30 s; Retry-After wins
   std::size_t maxAnswerBytes = 16 << 20;
 };
 

@@ -17,7 +17,8 @@ Result<Pattern> Pattern::compile(const std::string& expression) {
   if (const int error = regcomp(compiled.get(), expression.c_str(), REG_EXTENDED); error != 0) {
     std::array<char, 200> text{};
     regerror(error, compiled.get(), text.data(), text.size());
-    return fail(ErrorCode::kSyntax, "regular expression '" + expression + "': " + text.data(), "write it as regex(7) says");
+    return fail(ErrorCode::kSyntax, "regular expression '" + expression + "': " + text.data(),
+                "write it as regex(7) says");
   }
   return Pattern(std::shared_ptr<const regex_t>(compiled.release(), [](const regex_t* regex) {
     auto* owned = const_cast<regex_t*>(regex);
@@ -34,7 +35,8 @@ std::optional<std::vector<std::string>> Pattern::search(std::string_view text) c
     std::vector<std::string> groups;
     for (const regmatch_t& span : spans)
       groups.push_back(span.rm_so < 0 ? std::string()
-                                      : line.substr(static_cast<std::size_t>(span.rm_so), static_cast<std::size_t>(span.rm_eo - span.rm_so)));
+                                      : line.substr(static_cast<std::size_t>(span.rm_so),
+                                                    static_cast<std::size_t>(span.rm_eo - span.rm_so)));
     return groups;
   }
   return std::nullopt;

@@ -24,7 +24,8 @@ Result<year_month_day> parseDate(std::string_view date) {
   const year_month_day ymd{std::chrono::year(digits(date.substr(0, 4))),
                            std::chrono::month(static_cast<unsigned>(digits(date.substr(5, 2)))),
                            std::chrono::day(static_cast<unsigned>(digits(date.substr(8, 2))))};
-  if (!ymd.ok()) return fail(ErrorCode::kInvalidArgument, "date '" + std::string(date) + "'", "name a day of the calendar");
+  if (!ymd.ok())
+    return fail(ErrorCode::kInvalidArgument, "date '" + std::string(date) + "'", "name a day of the calendar");
   return ymd;
 }
 

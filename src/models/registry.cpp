@@ -21,9 +21,11 @@ Result<void> ModelRegistry::add(std::unique_ptr<ModelDriver> driver, std::vector
   const std::vector<std::string> served = driver->models();
   for (ModelSpec& spec : specs) {
     if (std::ranges::find(served, spec.name) == served.end())
-      return fail(ErrorCode::kConfig, "model '" + spec.name + "' is not served by its driver", "it serves " + listOf(served));
+      return fail(ErrorCode::kConfig, "model '" + spec.name + "' is not served by its driver",
+                  "it serves " + listOf(served));
     if (std::ranges::any_of(entries_, [&](const auto& entry) { return entry->spec.name == spec.name; }))
-      return fail(ErrorCode::kExists, "model '" + spec.name + "' is configured twice", "give each model a name of its own");
+      return fail(ErrorCode::kExists, "model '" + spec.name + "' is configured twice",
+                  "give each model a name of its own");
     if (spec.upstream.empty()) spec.upstream = lastPart(spec.name);
     entries_.push_back(std::make_unique<Entry>(Entry{driver.get(), std::move(spec)}));
   }

@@ -36,7 +36,8 @@ class ModelRegistry {
   Result<void> add(std::unique_ptr<ModelDriver> driver, std::vector<ModelSpec> specs);
 
   // The model that serves `requested` within `allow`. "" and "auto": the first that serves the first pattern that any
-  // serves. A name without '/' may be the last part of one allowed model's name. Else kModelUnknown, saying what is allowed.
+  // serves. A name without '/' may be the last part of one allowed model's name. Else kModelUnknown, saying what is
+  // allowed.
   Result<ModelChoice> resolve(std::span<const std::string> allow, std::string_view requested) const;
 
   // Every model that `allow` reaches, in order of preference.

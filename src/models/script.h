@@ -35,8 +35,8 @@ struct ScriptedError {
   int status = 500;
   std::string message;
   std::optional<std::int64_t> retryAfterSeconds;
-  std::int64_t afterChunks = 0;            // of a stream: that many are sent first
-  std::optional<std::int64_t> attempts;    // only the first so many tries of the same request by one run fail
+  std::int64_t afterChunks = 0;          // of a stream: that many are sent first
+  std::optional<std::int64_t> attempts;  // only the first so many tries of the same request by one run fail
 };
 
 struct ScriptedCall {
@@ -66,7 +66,7 @@ struct Script {
 std::expected<Script, std::vector<YamlProblem>> parseScript(std::string_view text, const std::string& file);
 
 struct ScriptedTurn {
-  const ScriptRule* rule = nullptr;           // null: none fits
+  const ScriptRule* rule = nullptr;  // null: none fits
   std::int64_t turn = 1;
   std::map<std::string, std::string> values;  // "user.1", "agent", …: what ${…} stands for
 };

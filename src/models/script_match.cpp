@@ -47,7 +47,8 @@ View viewOf(const Json& messages, std::size_t end) {
   return view;
 }
 
-bool fits(const TextMatch& match, const std::string& name, const std::string& text, std::map<std::string, std::string>& values) {
+bool fits(const TextMatch& match, const std::string& name, const std::string& text,
+          std::map<std::string, std::string>& values) {
   for (const std::string& part : match.contains)
     if (text.find(part) == std::string::npos) return false;
   for (const std::string& part : match.without)
@@ -59,7 +60,8 @@ bool fits(const TextMatch& match, const std::string& name, const std::string& te
   return true;
 }
 
-bool fits(const ScriptRule& rule, const ChatRequest& request, const View& view, std::map<std::string, std::string>& values) {
+bool fits(const ScriptRule& rule, const ChatRequest& request, const View& view,
+          std::map<std::string, std::string>& values) {
   if (!matchesPattern(rule.agent, request.agent) || !matchesPattern(rule.model, request.model)) return false;
   if (view.turn < rule.turn.from || view.turn > rule.turn.to) return false;
   if (rule.tool != "*" && !matchesPattern(rule.tool, view.tool)) return false;
@@ -72,7 +74,8 @@ bool fits(const ScriptRule& rule, const ChatRequest& request, const View& view, 
 
 class Decision {
  public:
-  Decision(const Script& script, const ChatRequest& request) : script_(script), request_(request), uses_(script.rules.size()) {}
+  Decision(const Script& script, const ChatRequest& request)
+      : script_(script), request_(request), uses_(script.rules.size()) {}
 
   ScriptedTurn at(const Json& messages, std::size_t end, const std::function<bool(const ScriptRule&)>& attemptsSpent) {
     const View view = viewOf(messages, end);
@@ -107,8 +110,7 @@ ScriptedTurn decide(const Script& script, const ChatRequest& request,
   Decision decision(script, request);
   const bool counts = std::ranges::any_of(script.rules, [](const ScriptRule& rule) { return rule.times.has_value(); });
   for (std::size_t i = 0; counts && i < messages->size(); ++i)
-    if (textAt((*messages)[i], "role") == "assistant")
-      decision.at(*messages, i, nullptr);
+    if (textAt((*messages)[i], "role") == "assistant") decision.at(*messages, i, nullptr);
   return decision.at(*messages, messages->size(), attemptsSpent);
 }
 

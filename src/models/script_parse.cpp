@@ -16,7 +16,9 @@ using Entry = YamlNode::Entry;
 
 constexpr std::int64_t kMostTokens = 1'000'000'000;
 
-std::string at(const std::string& path, std::string_view key) { return path.empty() ? std::string(key) : path + "." + std::string(key); }
+std::string at(const std::string& path, std::string_view key) {
+  return path.empty() ? std::string(key) : path + "." + std::string(key);
+}
 
 // Reads the tree and collects every problem; what is wrong keeps its default.
 class ScriptReader {
@@ -33,8 +35,10 @@ class ScriptReader {
   bool isMap(const YamlNode& node, const std::string& path, const Keys& keys);
   std::string text(const YamlNode* node, const std::string& path, std::string fallback = {});
   std::vector<std::string> texts(const YamlNode* node, const std::string& path);
-  std::int64_t number(const YamlNode* node, const std::string& path, std::int64_t from, std::int64_t to, std::int64_t fallback);
-  std::optional<std::int64_t> optionalNumber(const YamlNode* node, const std::string& path, std::int64_t from, std::int64_t to);
+  std::int64_t number(const YamlNode* node, const std::string& path, std::int64_t from, std::int64_t to,
+                      std::int64_t fallback);
+  std::optional<std::int64_t> optionalNumber(const YamlNode* node, const std::string& path, std::int64_t from,
+                                             std::int64_t to);
   Nanoseconds duration(const YamlNode* node, const std::string& path);
   TurnRange turns(const YamlNode* node, const std::string& path);
   std::optional<std::int64_t> bound(std::string_view digits);
@@ -78,7 +82,8 @@ std::vector<std::string> ScriptReader::texts(const YamlNode* node, const std::st
   if (!node) return {};
   if (node->kind != YamlNode::Kind::kList) return {text(node, path)};
   std::vector<std::string> all;
-  for (std::size_t i = 0; i < node->items.size(); ++i) all.push_back(text(&node->items[i], fmt::format("{}[{}]", path, i)));
+  for (std::size_t i = 0; i < node->items.size(); ++i)
+    all.push_back(text(&node->items[i], fmt::format("{}[{}]", path, i)));
   return all;
 }
 
@@ -87,12 +92,13 @@ std::int64_t ScriptReader::number(const YamlNode* node, const std::string& path,
   if (!node) return fallback;
   const auto value = node->asInt();
   if (value && *value >= from && *value <= to) return *value;
-  problem(node->mark, path, ErrorCode::kSyntax, "'" + node->scalar + "' is not a number in range", fmt::format("write {} to {}", from, to));
+  problem(node->mark, path, ErrorCode::kSyntax, "'" + node->scalar + "' is not a number in range",
+          fmt::format("write {} to {}", from, to));
   return fallback;
 }
 
-std::optional<std::int64_t> ScriptReader::optionalNumber(const YamlNode* node, const std::string& path, std::int64_t from,
-                                                         std::int64_t to) {
+std::optional<std::int64_t> ScriptReader::optionalNumber(const YamlNode* node, const std::string& path,
+                                                         std::int64_t from, std::int64_t to) {
   return node ? std::optional(number(node, path, from, to, from)) : std::nullopt;
 }
 
@@ -100,7 +106,8 @@ Nanoseconds ScriptReader::duration(const YamlNode* node, const std::string& path
   if (!node) return Nanoseconds(0);
   const auto value = parseDuration(text(node, path));
   if (value && *value <= std::chrono::hours(1)) return *value;
-  problem(node->mark, path, ErrorCode::kUnit, value ? "is longer than 1h" : value.error().what, "write it as 20ms or 1s");
+  problem(node->mark, path, ErrorCode::kUnit, value ? "is longer than 1h" : value.error().what,
+          "write it as 20ms or 1s");
   return Nanoseconds(0);
 }
 
@@ -135,7 +142,8 @@ Script ScriptReader::read(const YamlNode& root) {
     problem(rules ? rules->mark : root.mark, "rules", ErrorCode::kSyntax, "no list of rules", "give one rule at least");
     return script;
   }
-  for (std::size_t i = 0; i < rules->items.size(); ++i) script.rules.push_back(rule(rules->items[i], fmt::format("rules[{}]", i)));
+  for (std::size_t i = 0; i < rules->items.size(); ++i)
+    script.rules.push_back(rule(rules->items[i], fmt::format("rules[{}]", i)));
   return script;
 }
 
@@ -150,10 +158,11 @@ ScriptRule ScriptReader::rule(const YamlNode& node, const std::string& path) {
   rule.chunkBytes = number(node.find("chunk"), at(path, "chunk"), 1, 1 << 20, 16);
   if (const YamlNode* failure = node.find("error")) rule.error = error(*failure, at(path, "error"));
   answer(node.find("answer"), at(path, "answer"), rule);
-  if (!rule.error && !node.find("answer")) problem(node.mark, path, ErrorCode::kSyntax, "neither answers nor errs", "add `answer:` or `error:`");
+  if (!rule.error && !node.find("answer"))
+    problem(node.mark, path, ErrorCode::kSyntax, "neither answers nor errs", "add `answer:` or `error:`");
   if (rule.error && rule.times)
-    problem(node.find("times")->mark, at(path, "times"), ErrorCode::kSyntax, "an error leaves no trace in the conversation to count",
-            "use error.attempts");
+    problem(node.find("times")->mark, at(path, "times"), ErrorCode::kSyntax,
+            "an error leaves no trace in the conversation to count", "use error.attempts");
   checkPlaceholders(rule, node, path);
   return rule;
 }
@@ -176,8 +185,10 @@ TextMatch ScriptReader::match(const YamlNode& node, const std::string& path) {
   match.without = texts(node.find("without"), at(path, "without"));
   if (const YamlNode* regex = node.find("regex")) {
     auto compiled = Pattern::compile(text(regex, at(path, "regex")));
-    if (compiled) match.regex = *std::move(compiled);
-    else problem(regex->mark, at(path, "regex"), ErrorCode::kSyntax, compiled.error().what, compiled.error().remedy);
+    if (compiled)
+      match.regex = *std::move(compiled);
+    else
+      problem(regex->mark, at(path, "regex"), ErrorCode::kSyntax, compiled.error().what, compiled.error().remedy);
   }
   return match;
 }
@@ -202,10 +213,11 @@ ScriptedCall ScriptReader::call(const YamlNode& node, const std::string& path) {
   if (call.name.empty()) problem(node.mark, at(path, "name"), ErrorCode::kSyntax, "is missing", "name the tool");
   call.argumentsText = text(node.find("arguments_text"), at(path, "arguments_text"));
   if (const YamlNode* arguments = node.find("arguments"); arguments && isMap(*arguments, at(path, "arguments"), [&] {
-        Keys any;
-        for (const Entry& entry : arguments->entries) any.push_back(entry.key);
-        return any;
-      }()))
+                                                            Keys any;
+                                                            for (const Entry& entry : arguments->entries)
+                                                              any.push_back(entry.key);
+                                                            return any;
+                                                          }()))
     call.arguments = json(*arguments, at(path, "arguments"));
   return call;
 }
@@ -221,8 +233,10 @@ ScriptedError ScriptReader::error(const YamlNode& node, const std::string& path)
   ScriptedError error;
   if (!isMap(node, path, {"kind", "status", "message", "retry_after", "after_chunks", "attempts"})) return error;
   const std::string kind = text(node.find("kind"), at(path, "kind"), "status");
-  if (kind == "timeout") error.kind = ScriptedError::Kind::kTimeout;
-  else if (kind == "disconnect") error.kind = ScriptedError::Kind::kDisconnect;
+  if (kind == "timeout")
+    error.kind = ScriptedError::Kind::kTimeout;
+  else if (kind == "disconnect")
+    error.kind = ScriptedError::Kind::kDisconnect;
   else if (kind != "status")
     problem(node.find("kind")->mark, at(path, "kind"), ErrorCode::kSyntax, "'" + kind + "' is no kind of error",
             "use status, timeout or disconnect");
@@ -236,7 +250,8 @@ ScriptedError ScriptReader::error(const YamlNode& node, const std::string& path)
 
 Json ScriptReader::json(const YamlNode& node, const std::string& path) {
   switch (node.kind) {
-    case YamlNode::Kind::kNull: return nullptr;
+    case YamlNode::Kind::kNull:
+      return nullptr;
     case YamlNode::Kind::kScalar:
       if (const auto value = node.asBool()) return *value;
       if (const auto value = node.asInt()) return *value;
@@ -246,7 +261,8 @@ Json ScriptReader::json(const YamlNode& node, const std::string& path) {
       for (const YamlNode& item : node.items) list.push_back(json(item, path));
       return list;
     }
-    case YamlNode::Kind::kMap: break;
+    case YamlNode::Kind::kMap:
+      break;
   }
   Json map = Json::object();
   for (const Entry& entry : node.entries) map[entry.key] = json(entry.value, at(path, entry.key));

@@ -48,15 +48,21 @@ struct Worked {
   std::vector<Json> deltas;
 
   Json chunk(const Json& delta, const Json& finishReason = nullptr) const {
-    return {{"id", id}, {"object", "chat.completion.chunk"}, {"created", 0}, {"model", model},
+    return {{"id", id},
+            {"object", "chat.completion.chunk"},
+            {"created", 0},
+            {"model", model},
             {"choices", Json::array({{{"index", 0}, {"delta", delta}, {"finish_reason", finishReason}}})}};
   }
   Json usageChunk() const {
-    return {{"id", id}, {"object", "chat.completion.chunk"}, {"created", 0}, {"model", model},
-            {"choices", Json::array()}, {"usage", writeUsage(usage)}};
+    return {{"id", id},       {"object", "chat.completion.chunk"}, {"created", 0},
+            {"model", model}, {"choices", Json::array()},          {"usage", writeUsage(usage)}};
   }
   Json completion() const {
-    return {{"id", id}, {"object", "chat.completion"}, {"created", 0}, {"model", model},
+    return {{"id", id},
+            {"object", "chat.completion"},
+            {"created", 0},
+            {"model", model},
             {"choices", Json::array({{{"index", 0}, {"message", message}, {"finish_reason", finish}}})},
             {"usage", writeUsage(usage)}};
   }
@@ -69,9 +75,12 @@ void addCall(Worked& worked, const ScriptRule& rule, const ScriptedTurn& turn, s
   const std::string id = fmt::format("call_{}_{}", worked.id.substr(9, 12), index + 1);
   worked.message["tool_calls"].push_back(
       {{"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", arguments}}}});
-  const auto delta = [&](Json part) { worked.deltas.push_back(Json::object({{"tool_calls", Json::array({std::move(part)})}})); };
+  const auto delta = [&](Json part) {
+    worked.deltas.push_back(Json::object({{"tool_calls", Json::array({std::move(part)})}}));
+  };
   delta({{"index", index}, {"id", id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", ""}}}});
-  for (const std::string& piece : pieces(arguments, rule.chunkBytes)) delta({{"index", index}, {"function", {{"arguments", piece}}}});
+  for (const std::string& piece : pieces(arguments, rule.chunkBytes))
+    delta({{"index", index}, {"function", {{"arguments", piece}}}});
 }
 
 Worked workOut(const ScriptedTurn& turn, const ChatRequest& request, const std::string& digest) {
@@ -81,22 +90,27 @@ Worked workOut(const ScriptedTurn& turn, const ChatRequest& request, const std::
   worked.model = request.model;
   worked.finish = rule.finish;
   const std::string text = fillIn(rule.text, turn.values);
-  worked.message = {{"role", "assistant"}, {"content", text.empty() && !rule.calls.empty() ? Json(nullptr) : Json(text)}};
+  worked.message = {{"role", "assistant"},
+                    {"content", text.empty() && !rule.calls.empty() ? Json(nullptr) : Json(text)}};
   worked.deltas.push_back({{"role", "assistant"}, {"content", ""}});
-  for (const std::string& piece : pieces(text, rule.chunkBytes)) worked.deltas.push_back(Json::object({{"content", piece}}));
+  for (const std::string& piece : pieces(text, rule.chunkBytes))
+    worked.deltas.push_back(Json::object({{"content", piece}}));
   for (std::size_t i = 0; i < rule.calls.size(); ++i) addCall(worked, rule, turn, i);
   const auto quarter = [](std::size_t bytes) { return static_cast<std::int64_t>((bytes + 3) / 4); };
-  worked.usage = rule.usage.value_or(Usage{quarter(dumpJson(request.body).size()), quarter(writtenBytes(worked.message)), 0});
+  worked.usage =
+      rule.usage.value_or(Usage{quarter(dumpJson(request.body).size()), quarter(writtenBytes(worked.message)), 0});
   return worked;
 }
 
 std::unexpected<Error> failAs(const ScriptedError& error, const std::string& rule) {
   const std::string who = "the scripted model (" + rule + ")";
-  if (error.kind == ScriptedError::Kind::kTimeout) return fail(ErrorCode::kTimedOut, who + " did not answer: " + error.message);
+  if (error.kind == ScriptedError::Kind::kTimeout)
+    return fail(ErrorCode::kTimedOut, who + " did not answer: " + error.message);
   if (error.kind == ScriptedError::Kind::kDisconnect)
     return fail(ErrorCode::kModelUpstream, who + " closed the connection in mid-answer: " + error.message);
-  return failUpstream(who, error.status, error.message,
-                      error.retryAfterSeconds ? std::optional(std::chrono::seconds(*error.retryAfterSeconds)) : std::nullopt);
+  return failUpstream(
+      who, error.status, error.message,
+      error.retryAfterSeconds ? std::optional(std::chrono::seconds(*error.retryAfterSeconds)) : std::nullopt);
 }
 
 std::string lastUserText(const Json& body) {
@@ -129,10 +143,10 @@ bool ScriptedDriver::attemptsSpent(const ScriptRule& rule, const std::string& wh
 
 asio::awaitable<Result<ChatAnswer>> ScriptedDriver::complete(ChatRequest request, ChunkSink sink, Usage& usedSoFar) {
   const Json* messages = member(request.body, "messages");
-  const std::string digest = sha256(request.agent + "\n" + request.model + "\n" + (messages ? dumpJson(*messages) : ""));
-  const ScriptedTurn turn = decide(script_, request, [&](const ScriptRule& rule) {
-    return attemptsSpent(rule, request.instance + "\n" + digest);
-  });
+  const std::string digest =
+      sha256(request.agent + "\n" + request.model + "\n" + (messages ? dumpJson(*messages) : ""));
+  const ScriptedTurn turn = decide(
+      script_, request, [&](const ScriptRule& rule) { return attemptsSpent(rule, request.instance + "\n" + digest); });
   if (!turn.rule)
     co_return failUpstream("the scripted model", 501,
                            fmt::format("no rule fits turn {} of agent '{}', whose last user text is '{}'", turn.turn,

@@ -11,7 +11,8 @@ Result<std::vector<std::string>> SseParser::feed(std::string_view bytes) {
     const auto end = bytes.find('\n');
     line_.append(bytes.substr(0, end));
     if (line_.size() + data_.size() > maxBytes_)
-      return fail(ErrorCode::kModelUpstream, fmt::format("the endpoint sent an event of more than {} bytes", maxBytes_));
+      return fail(ErrorCode::kModelUpstream,
+                  fmt::format("the endpoint sent an event of more than {} bytes", maxBytes_));
     if (end == std::string_view::npos) break;
     AGENTOS_CHECK(takeLine(events));
     bytes.remove_prefix(end + 1);

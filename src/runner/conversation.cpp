@@ -17,7 +17,8 @@ bool readCall(const Json& json, const std::string& fallbackId, ToolCall& call) {
   if (!json.is_object() || !json.contains("function")) return false;
   const Json& function = json["function"];
   call = {textOf(json, "id"), textOf(function, "name"), textOf(function, "arguments")};
-  if (function.is_object() && function.contains("arguments") && function["arguments"].is_object()) call.arguments = dumpJson(function["arguments"]);
+  if (function.is_object() && function.contains("arguments") && function["arguments"].is_object())
+    call.arguments = dumpJson(function["arguments"]);
   if (call.id.empty()) call.id = fallbackId;
   return !call.name.empty();
 }
@@ -62,7 +63,8 @@ std::vector<std::string> Conversation::cutTo(std::int64_t most) {
     if (tokens() <= most) break;
     Json& content = messages_[result.index]["content"];
     const std::string note = "[cut to make room: the result of " + result.what + ", " +
-                             std::to_string(content.get_ref<const std::string&>().size()) + " bytes. Call again if you need it.]";
+                             std::to_string(content.get_ref<const std::string&>().size()) +
+                             " bytes. Call again if you need it.]";
     if (result.cut || content.get_ref<const std::string&>().size() <= note.size()) continue;
     content = note;
     result.cut = true;

@@ -18,7 +18,10 @@ constexpr std::size_t kMostEntries = 500, kMostMatches = 100, kMostFilesSearched
 constexpr std::uint64_t kMostBytesSearched = 64 << 20;
 
 Json object(Json properties, std::vector<std::string> required) {
-  return {{"type", "object"}, {"properties", std::move(properties)}, {"required", std::move(required)}, {"additionalProperties", false}};
+  return {{"type", "object"},
+          {"properties", std::move(properties)},
+          {"required", std::move(required)},
+          {"additionalProperties", false}};
 }
 Json text(const char* description) { return {{"type", "string"}, {"description", description}}; }
 Json number(const char* description) { return {{"type", "integer"}, {"description", description}}; }
@@ -27,22 +30,26 @@ Result<std::string> readText(const ToolContext& room, const Place& place) {
   AGENTOS_TRY(const Fd file, room.files.open(place, O_RDONLY | O_NONBLOCK | O_NOCTTY));
   struct stat status{};
   if (fstat(file.get(), &status) != 0) return failErrno(errno, place.shown);
-  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalidArgument, place.shown + " is no file", "use fs.list for folders");
+  if (!S_ISREG(status.st_mode))
+    return fail(ErrorCode::kInvalidArgument, place.shown + " is no file", "use fs.list for folders");
   auto bytes = readAll(file.get(), room.settings.maxFile.count);
   if (!bytes) return std::unexpected(std::move(bytes).error().within(place.shown));
   if (bytes->find('\0') != std::string::npos || !isValidUtf8(*bytes))
-    return fail(ErrorCode::kInvalidArgument, place.shown + " is no text (" + std::to_string(bytes->size()) + " bytes)", "use shell.exec for binary files");
+    return fail(ErrorCode::kInvalidArgument, place.shown + " is no text (" + std::to_string(bytes->size()) + " bytes)",
+                "use shell.exec for binary files");
   return bytes;
 }
 
 // Kept: the mode of the file that was there, so that a script stays executable.
 Result<void> writeText(const ToolContext& room, const Place& place, std::string_view bytes) {
   if (bytes.size() > room.settings.maxFile.count)
-    return fail(ErrorCode::kTooLarge, std::to_string(bytes.size()) + " bytes for " + place.shown, "write at most " + formatBytes(room.settings.maxFile));
+    return fail(ErrorCode::kTooLarge, std::to_string(bytes.size()) + " bytes for " + place.shown,
+                "write at most " + formatBytes(room.settings.maxFile));
   AGENTOS_TRY(const auto in, room.files.parent(place, true));
   struct stat status{};
   const bool there = fstatat(in.directory.get(), in.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
-  if (there && !S_ISREG(status.st_mode)) return fail(ErrorCode::kInvalidArgument, place.shown + " is no file", "choose another name");
+  if (there && !S_ISREG(status.st_mode))
+    return fail(ErrorCode::kInvalidArgument, place.shown + " is no file", "choose another name");
   AGENTOS_CHECK(replaceFile(in.directory.get(), in.name, bytes, there ? status.st_mode & 0777 : 0664));
   room.diary.noteChanged(place.shown);
   return {};
@@ -62,7 +69,8 @@ Result<ToolAnswer> readTool(const ToolContext& room, const Json& arguments) {
     if (line >= from) chosen.append(all, at, end + 1 - at);
     at = end + 1;
   }
-  if (chosen.empty()) return ToolAnswer{all.empty() ? "(empty file)" : "(no such lines: the file has " + std::to_string(line) + ")"};
+  if (chosen.empty())
+    return ToolAnswer{all.empty() ? "(empty file)" : "(no such lines: the file has " + std::to_string(line) + ")"};
   return ToolAnswer{std::move(chosen)};
 }
 
@@ -73,8 +81,10 @@ Result<ToolAnswer> writeTool(const ToolContext& room, const Json& arguments) {
   AGENTOS_TRY(const Place place, room.files.place(path));
   if (append) {
     auto before = readText(room, place);
-    if (before) content = *before + content;
-    else if (before.error().code != ErrorCode::kNotFound) return std::unexpected(std::move(before).error());
+    if (before)
+      content = *before + content;
+    else if (before.error().code != ErrorCode::kNotFound)
+      return std::unexpected(std::move(before).error());
   }
   AGENTOS_CHECK(writeText(room, place, content));
   return ToolAnswer{"wrote " + std::to_string(content.size()) + " bytes to " + place.shown};
@@ -87,12 +97,16 @@ Result<ToolAnswer> editTool(const ToolContext& room, const Json& arguments) {
   AGENTOS_TRY(const bool everywhere, boolArgument(arguments, "all", false));
   AGENTOS_TRY(const Place place, room.files.place(path));
   AGENTOS_TRY(std::string content, readText(room, place));
-  if (before.empty()) return fail(ErrorCode::kInvalidArgument, "argument 'old' is empty", "give the text to replace, or use fs.write");
+  if (before.empty())
+    return fail(ErrorCode::kInvalidArgument, "argument 'old' is empty", "give the text to replace, or use fs.write");
   std::size_t count = 0;
   for (auto at = content.find(before); at != std::string::npos; at = content.find(before, at + before.size())) ++count;
-  if (count == 0) return fail(ErrorCode::kNotFound, "'old' does not occur in " + place.shown, "read the file again and copy the text exactly");
+  if (count == 0)
+    return fail(ErrorCode::kNotFound, "'old' does not occur in " + place.shown,
+                "read the file again and copy the text exactly");
   if (count > 1 && !everywhere)
-    return fail(ErrorCode::kAmbiguous, "'old' occurs " + std::to_string(count) + " times in " + place.shown, "give more of its surroundings, or all: true");
+    return fail(ErrorCode::kAmbiguous, "'old' occurs " + std::to_string(count) + " times in " + place.shown,
+                "give more of its surroundings, or all: true");
   std::string edited;
   std::size_t from = 0;
   for (auto at = content.find(before); at != std::string::npos; at = content.find(before, from)) {
@@ -103,7 +117,8 @@ Result<ToolAnswer> editTool(const ToolContext& room, const Json& arguments) {
   return ToolAnswer{"replaced " + std::to_string(count) + (count == 1 ? " place in " : " places in ") + place.shown};
 }
 
-using Visit = std::function<bool(const std::string& relative, int parent, const std::string& name, const struct stat& status)>;
+using Visit =
+    std::function<bool(const std::string& relative, int parent, const std::string& name, const struct stat& status)>;
 
 // Names in order, folders before what is in them, no link followed; ends when `visit` says false.
 bool walk(int directory, const std::string& prefix, std::int64_t depth, const Visit& visit) {
@@ -133,11 +148,12 @@ Result<ToolAnswer> listTool(const ToolContext& room, const Json& arguments) {
   AGENTOS_TRY(const Fd directory, room.files.open(place, O_RDONLY | O_DIRECTORY));
   std::string listed;
   std::size_t count = 0;
-  const bool whole = walk(directory.get(), "", depth, [&](const std::string& relative, int, const std::string&, const struct stat& status) {
-    if (++count > kMostEntries) return false;
-    listed += entryLine(relative, status);
-    return true;
-  });
+  const bool whole = walk(directory.get(), "", depth,
+                          [&](const std::string& relative, int, const std::string&, const struct stat& status) {
+                            if (++count > kMostEntries) return false;
+                            listed += entryLine(relative, status);
+                            return true;
+                          });
   if (!whole) listed += "(more than " + std::to_string(kMostEntries) + " entries: list a folder below)\n";
   return ToolAnswer{listed.empty() ? "(empty folder)" : listed};
 }
@@ -177,9 +193,9 @@ Result<ToolAnswer> searchTool(const ToolContext& room, const Json& arguments) {
   AGENTOS_TRY(const Place place, room.files.place(path));
   AGENTOS_TRY(const Fd directory, room.files.open(place, O_RDONLY | O_DIRECTORY));
   Search search{.room = room, .wanted = wanted, .glob = glob, .found = {}};
-  const bool whole = walk(directory.get(), "", 40, [&](const std::string& relative, int parent, const std::string& name, const struct stat& status) {
-    return search.file(relative, parent, name, status);
-  });
+  const bool whole = walk(directory.get(), "", 40,
+                          [&](const std::string& relative, int parent, const std::string& name,
+                              const struct stat& status) { return search.file(relative, parent, name, status); });
   if (!whole) search.found += "(stopped early: narrow the search with path or glob)\n";
   return ToolAnswer{search.found.empty() ? "no line has it" : search.found};
 }
@@ -189,18 +205,34 @@ Result<ToolAnswer> searchTool(const ToolContext& room, const Json& arguments) {
 std::vector<Tool> fileTools() {
   return {
       {"fs.read", "Read a text file, whole or some of its lines.",
-       object({{"path", text("absolute, or relative to the working folder")}, {"from_line", number("first line, from 1")}, {"lines", number("how many lines")}}, {"path"}),
+       object({{"path", text("absolute, or relative to the working folder")},
+               {"from_line", number("first line, from 1")},
+               {"lines", number("how many lines")}},
+              {"path"}),
        readTool},
-      {"fs.write", "Write a text file, whole; missing folders are made. An existing file is replaced, or with append extended.",
-       object({{"path", text("the file")}, {"content", text("what it shall hold")}, {"append", {{"type", "boolean"}}}}, {"path", "content"}), writeTool},
+      {"fs.write",
+       "Write a text file, whole; missing folders are made. An existing file is replaced, or with append extended.",
+       object({{"path", text("the file")}, {"content", text("what it shall hold")}, {"append", {{"type", "boolean"}}}},
+              {"path", "content"}),
+       writeTool},
       {"fs.edit", "Replace a piece of text in a file. `old` must occur exactly once, or all: true.",
-       object({{"path", text("the file")}, {"old", text("the text as it stands")}, {"new", text("the text instead")}, {"all", {{"type", "boolean"}}}},
+       object({{"path", text("the file")},
+               {"old", text("the text as it stands")},
+               {"new", text("the text instead")},
+               {"all", {{"type", "boolean"}}}},
               {"path", "old", "new"}),
        editTool},
       {"fs.list", "List a folder: names, a / after folders, sizes of files.",
-       object({{"path", text("the folder; default: the working folder")}, {"depth", number("how many levels, default 1")}}, {}), listTool},
+       object(
+           {{"path", text("the folder; default: the working folder")}, {"depth", number("how many levels, default 1")}},
+           {}),
+       listTool},
       {"fs.search", "Find the lines of text files below a folder that contain a text.",
-       object({{"text", text("the text, exactly")}, {"path", text("the folder")}, {"glob", text("only files of such names: *.md")}}, {"text"}), searchTool},
+       object({{"text", text("the text, exactly")},
+               {"path", text("the folder")},
+               {"glob", text("only files of such names: *.md")}},
+              {"text"}),
+       searchTool},
   };
 }
 

@@ -53,7 +53,9 @@ GatewayClient::~GatewayClient() {
   curl_easy_cleanup(beats_);
 }
 
-Reply GatewayClient::get(const std::string& path) { return perform(calls_, path, nullptr, std::chrono::seconds(30), true); }
+Reply GatewayClient::get(const std::string& path) {
+  return perform(calls_, path, nullptr, std::chrono::seconds(30), true);
+}
 
 Reply GatewayClient::post(const std::string& path, const Json& body, Nanoseconds timeout) {
   const std::string text = dumpJson(body);
@@ -70,7 +72,8 @@ void GatewayClient::beat() {
   if (heartbeat_.count() <= 0 || now - lastBeat_ < heartbeat_) return;
   lastBeat_ = now;
   const std::string nothing = "{}";
-  perform(beats_, "/self/heartbeat", &nothing, std::chrono::seconds(2), false);  // one that is lost is made up by the next
+  perform(beats_, "/self/heartbeat", &nothing, std::chrono::seconds(2),
+          false);  // one that is lost is made up by the next
 }
 
 int GatewayClient::onProgress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -79,7 +82,8 @@ int GatewayClient::onProgress(void* self, curl_off_t, curl_off_t, curl_off_t, cu
   return client.stop_ ? 1 : 0;
 }
 
-Reply GatewayClient::perform(CURL* easy, const std::string& path, const std::string* body, Nanoseconds timeout, bool heedStop) {
+Reply GatewayClient::perform(CURL* easy, const std::string& path, const std::string* body, Nanoseconds timeout,
+                             bool heedStop) {
   Reply reply;
   const std::string url = base_ + path;
   curl_slist* headers = curl_slist_append(nullptr, "Expect:");
@@ -90,7 +94,8 @@ Reply GatewayClient::perform(CURL* easy, const std::string& path, const std::str
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");  // the room's proxy variables are not for the gateway
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count()));
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                   static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count()));
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &onBody);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &reply.text);
   if (body) {

@@ -19,7 +19,7 @@ namespace agentos::runner {
 struct Reply {
   int status = 0;  // 0: no answer came; `text` says why
   std::string text;
-  Json body;       // null when the answer is no JSON
+  Json body;  // null when the answer is no JSON
   std::optional<std::chrono::seconds> retryAfter;
   bool ok() const { return status / 100 == 2; }
   // The stable name of the error: "budget.exhausted". From a problem document's type, or error.code of OpenAI's shape.

@@ -20,7 +20,8 @@ std::optional<std::int64_t> number(const Json& value) {
 }
 
 std::unexpected<Error> unreached(const std::string& path, const Reply& reply) {
-  return fail(ErrorCode::kUnreachable, "GET " + path + ": " + reply.message(), "agent-runner runs in a room, where agentd's gateway listens");
+  return fail(ErrorCode::kUnreachable, "GET " + path + ": " + reply.message(),
+              "agent-runner runs in a room, where agentd's gateway listens");
 }
 
 }  // namespace
@@ -34,9 +35,13 @@ Result<Identity> fetchIdentity(GatewayClient& gateway) {
   if (!reply.ok() || !reply.body.is_object()) return unreached("/self", reply);
   const Json& contract = at(reply.body, "contract");
   const Json& budget = at(reply.body, "budget");
-  Identity self{.id = text(at(reply.body, "id")), .agent = text(at(reply.body, "agent")), .capabilities = {},
-                .maxTurns = number(at(contract, "max_turns")), .maxContextTokens = number(at(contract, "max_context_tokens")),
-                .leftMicroUsd = number(at(budget, "left_micro_usd")), .turnsUsed = number(at(budget, "turns_used")).value_or(0),
+  Identity self{.id = text(at(reply.body, "id")),
+                .agent = text(at(reply.body, "agent")),
+                .capabilities = {},
+                .maxTurns = number(at(contract, "max_turns")),
+                .maxContextTokens = number(at(contract, "max_context_tokens")),
+                .leftMicroUsd = number(at(budget, "left_micro_usd")),
+                .turnsUsed = number(at(budget, "turns_used")).value_or(0),
                 .deadline = {}};
   for (const Json& capability : at(contract, "capabilities"))
     if (capability.is_string()) self.capabilities.push_back(capability.get<std::string>());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// agent-runner [--runtime SLOT] [--gateway URL] [--context FILE]: the runtime for contracts that name no program. It needs
-// nothing from its caller in a room: the slot is where this program lies.
+// agent-runner [--runtime SLOT] [--gateway URL] [--context FILE]: the runtime for contracts that name no program. It
+// needs nothing from its caller in a room: the slot is where this program lies.
 #include <curl/curl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -26,8 +26,9 @@ struct Arguments {
 };
 
 constexpr std::size_t kMostContext = 4 << 20;
-constexpr const char* kUsage = "agent-runner [--runtime SLOT] [--gateway http://HOST:PORT] [--context FILE]\n"
-                               "runs one cycle of an agent in its room; see runtime/README.md\n";
+constexpr const char* kUsage =
+    "agent-runner [--runtime SLOT] [--gateway http://HOST:PORT] [--context FILE]\n"
+    "runs one cycle of an agent in its room; see runtime/README.md\n";
 
 Result<Arguments> parseArguments(int argc, char** argv) {
   Arguments read;
@@ -39,8 +40,12 @@ Result<Arguments> parseArguments(int argc, char** argv) {
       read.help = true;
       return read;
     }
-    std::string* into = name == "--runtime" ? &read.slot : name == "--gateway" ? &read.gateway : name == "--context" ? &read.context : nullptr;
-    if (!into || i + 1 >= argc) return fail(ErrorCode::kInvalidArgument, "argument '" + std::string(name) + "'", kUsage);
+    std::string* into = name == "--runtime"   ? &read.slot
+                        : name == "--gateway" ? &read.gateway
+                        : name == "--context" ? &read.context
+                                              : nullptr;
+    if (!into || i + 1 >= argc)
+      return fail(ErrorCode::kInvalidArgument, "argument '" + std::string(name) + "'", kUsage);
     *into = argv[++i];
   }
   return read;

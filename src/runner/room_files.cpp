@@ -20,7 +20,8 @@ RoomFiles::RoomFiles(const std::vector<std::string>& roots, std::string workDir)
 
 Result<Place> RoomFiles::place(std::string_view path) const {
   if (path.empty() || path.find('\0') != std::string_view::npos || path.size() > 4096)
-    return fail(ErrorCode::kInvalidArgument, "path '" + std::string(path.substr(0, 100)) + "'", "give a path of 1 to 4096 bytes");
+    return fail(ErrorCode::kInvalidArgument, "path '" + std::string(path.substr(0, 100)) + "'",
+                "give a path of 1 to 4096 bytes");
   const std::string absolute = path.starts_with('/') ? std::string(path) : workDir_ + "/" + std::string(path);
   std::string shown = std::filesystem::path(absolute).lexically_normal().string();
   while (shown.size() > 1 && shown.ends_with('/')) shown.pop_back();
@@ -28,7 +29,8 @@ Result<Place> RoomFiles::place(std::string_view path) const {
     if (shown == root) return Place{shown, root, ""};
     if (shown.starts_with(root + "/")) return Place{shown, root, shown.substr(root.size() + 1)};
   }
-  return fail(ErrorCode::kPathEscapes, shown + " is outside this room's folders", "use a path below " + join(roots_, ", "));
+  return fail(ErrorCode::kPathEscapes, shown + " is outside this room's folders",
+              "use a path below " + join(roots_, ", "));
 }
 
 Result<Fd> RoomFiles::openRoot(const Place& place) const {

@@ -33,11 +33,15 @@ std::string bounded(std::string text, std::size_t most) {
   const std::size_t all = text.size();
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
   text.resize(most);
-  return text + "\n[… cut: the result has " + std::to_string(all) + " bytes, of which these are the first; ask for less]";
+  return text + "\n[… cut: the result has " + std::to_string(all) +
+         " bytes, of which these are the first; ask for less]";
 }
 
-std::string systemPrompt(const Runtime& runtime, const Identity& self, const std::optional<OwnTask>& task, const Toolbox& tools) {
-  return fillPrompt(runtime.prompts.at("system"), {{"agent", self.agent}, {"run", self.id}, {"task", task ? task->id : "none"},
+std::string systemPrompt(const Runtime& runtime, const Identity& self, const std::optional<OwnTask>& task,
+                         const Toolbox& tools) {
+  return fillPrompt(runtime.prompts.at("system"), {{"agent", self.agent},
+                                                   {"run", self.id},
+                                                   {"task", task ? task->id : "none"},
                                                    {"tools", tools.names().empty() ? "none" : tools.names()}});
 }
 
@@ -49,13 +53,20 @@ void say(const std::string& line) {
   fflush(stdout);
 }
 
-Run::Run(const Runtime& runtime, GatewayClient& gateway, const RoomFiles& files, Identity self, std::optional<OwnTask> task, std::string context)
-    : runtime_(runtime), settings_(runtime.settings), gateway_(gateway), self_(std::move(self)), task_(std::move(task)),
-      tools_(self_, task_.has_value()), conversation_(systemPrompt(runtime, self_, task_, tools_), std::move(context)),
+Run::Run(const Runtime& runtime, GatewayClient& gateway, const RoomFiles& files, Identity self,
+         std::optional<OwnTask> task, std::string context)
+    : runtime_(runtime),
+      settings_(runtime.settings),
+      gateway_(gateway),
+      self_(std::move(self)),
+      task_(std::move(task)),
+      tools_(self_, task_.has_value()),
+      conversation_(systemPrompt(runtime, self_, task_, tools_), std::move(context)),
       room_{runtime.settings, files, gateway, diary_} {}
 
 ExitStatus Run::toTheEnd() {
-  say("run " + self_.id + " of " + self_.agent + (task_ ? ", task " + task_->id + " (" + task_->title + ")" : ", no task") +
+  say("run " + self_.id + " of " + self_.agent +
+      (task_ ? ", task " + task_->id + " (" + task_->title + ")" : ", no task") +
       ", tools: " + (tools_.names().empty() ? "none" : tools_.names()));
   while (turn() == Step::kGoOn) {
   }
@@ -73,7 +84,8 @@ Run::Step Run::turn() {
   if (outOfTime()) return release("deadline");
   const std::int64_t left = turnsLeft();
   if (left <= 0) return release("max_turns");
-  if (left == kWarnTurns && turn_ > 0) conversation_.addUser(fillPrompt(runtime_.prompts.at("last_turns"), {{"turns", std::to_string(left)}}));
+  if (left == kWarnTurns && turn_ > 0)
+    conversation_.addUser(fillPrompt(runtime_.prompts.at("last_turns"), {{"turns", std::to_string(left)}}));
   if (!fitContext()) return release("context");
   ++turn_;
   const Reply reply = askModel();
@@ -90,23 +102,27 @@ bool Run::fitContext() {
 }
 
 Reply Run::askModel() {
-  Json body{{"model", settings_.model}, {"messages", conversation_.messages()}, {"max_tokens", settings_.maxOutputTokens}};
+  Json body{
+      {"model", settings_.model}, {"messages", conversation_.messages()}, {"max_tokens", settings_.maxOutputTokens}};
   if (const Json offered = tools_.offered(); !offered.empty()) body["tools"] = offered;
   for (std::int64_t retry = 0;; ++retry) {
     Reply reply = gateway_.post("/v1/chat/completions", body, settings_.callTimeout);
     const bool passing = reply.status == 0 || reply.status == 429 || reply.status >= 500;
-    if (!passing || reply.code() == "budget.exhausted" || gateway_.stopping() || retry >= settings_.retries) return reply;
+    if (!passing || reply.code() == "budget.exhausted" || gateway_.stopping() || retry >= settings_.retries)
+      return reply;
     if (!waitBeforeRetry(retry, reply)) return reply;
   }
 }
 
 // False when the wait would outlive the run. Retry-After is kept to; else the wait doubles.
 bool Run::waitBeforeRetry(std::int64_t retry, const Reply& reply) {
-  Nanoseconds wait = std::min<Nanoseconds>(settings_.backoff * (std::int64_t{1} << std::min<std::int64_t>(retry, 20)), settings_.longestWait);
+  Nanoseconds wait = std::min<Nanoseconds>(settings_.backoff * (std::int64_t{1} << std::min<std::int64_t>(retry, 20)),
+                                           settings_.longestWait);
   if (reply.retryAfter) wait = *reply.retryAfter;
   if (wait > std::max<Nanoseconds>(settings_.longestWait, std::chrono::minutes(1))) return false;
   if (self_.deadline && SystemClock().now() + wait + settings_.leaveBeforeDeadline >= *self_.deadline) return false;
-  say("model: " + reply.message() + "; trying again in " + formatDuration(std::chrono::ceil<std::chrono::milliseconds>(wait)));
+  say("model: " + reply.message() + "; trying again in " +
+      formatDuration(std::chrono::ceil<std::chrono::milliseconds>(wait)));
   const auto until = std::chrono::steady_clock::now() + wait;
   while (std::chrono::steady_clock::now() < until && !gateway_.stopping()) {
     usleep(20'000);
@@ -132,11 +148,12 @@ Run::Step Run::modelFailed(const Reply& reply) {
 }
 
 Run::Step Run::takeAnswer(const Json& answer) {
-  const bool shaped = answer.is_object() && answer.contains("choices") && answer["choices"].is_array() && !answer["choices"].empty();
+  const bool shaped =
+      answer.is_object() && answer.contains("choices") && answer["choices"].is_array() && !answer["choices"].empty();
   const AssistantTurn turn = readAssistant(shaped ? answer["choices"][0] : Json::object(), turn_);
   say("turn " + std::to_string(turn_) + ": " + std::to_string(shaped ? usageOf(answer, "prompt_tokens") : 0) + "+" +
-      std::to_string(shaped ? usageOf(answer, "completion_tokens") : 0) + " tokens, " + std::to_string(turn.calls.size()) + " tool calls" +
-      (turn.text.empty() ? "" : ": " + shortly(turn.text, 200)));
+      std::to_string(shaped ? usageOf(answer, "completion_tokens") : 0) + " tokens, " +
+      std::to_string(turn.calls.size()) + " tool calls" + (turn.text.empty() ? "" : ": " + shortly(turn.text, 200)));
   if (!turn.text.empty()) diary_.lastWords = shortly(turn.text, 2000);
   conversation_.addAssistant(turn.message);
   if (turn.calls.empty()) return withoutTools(turn);
@@ -154,8 +171,11 @@ Run::Step Run::useTools(const AssistantTurn& turn) {
       status_ = kVerdictGiven;
       return Step::kDone;
     }
-    if (sameCalls_ >= 2 * settings_.sameCalls) return giveUp("loop: " + shortly(lastCall_, 300) + " was called " + std::to_string(sameCalls_) + " times in a row");
-    if (errors_ >= settings_.errorsInARow) return giveUp(std::to_string(errors_) + " tool errors in a row, the last: " + diary_.lastError);
+    if (sameCalls_ >= 2 * settings_.sameCalls)
+      return giveUp("loop: " + shortly(lastCall_, 300) + " was called " + std::to_string(sameCalls_) +
+                    " times in a row");
+    if (errors_ >= settings_.errorsInARow)
+      return giveUp(std::to_string(errors_) + " tool errors in a row, the last: " + diary_.lastError);
   }
   if (turn.malformed) conversation_.addUser("Some of your tool calls had no function name and were left out.");
   return Step::kGoOn;
@@ -175,11 +195,13 @@ bool Run::useTool(const ToolCall& call) {
   std::string text = bounded(runTool(call, verdict, failed), settings_.maxResult.count + 256);
   if (!isValidUtf8(text)) text = parseJson(dumpJson(text)).value_or("(not text)").get<std::string>();
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
-  say("tool " + call.name + " " + shortly(call.arguments, 160) + (failed ? " failed: " + shortly(text, 300) : " ok") + ", " +
-      std::to_string(text.size()) + " bytes, " + std::to_string(took.count()) + "ms");
+  say("tool " + call.name + " " + shortly(call.arguments, 160) + (failed ? " failed: " + shortly(text, 300) : " ok") +
+      ", " + std::to_string(text.size()) + " bytes, " + std::to_string(took.count()) + "ms");
   errors_ = failed ? errors_ + 1 : 0;
   if (failed) diary_.lastError = shortly(text, 500);
-  if (looping) text += "\n[You have made this same call " + std::to_string(sameCalls_) + " times in a row. Do something else, or give your verdict.]";
+  if (looping)
+    text += "\n[You have made this same call " + std::to_string(sameCalls_) +
+            " times in a row. Do something else, or give your verdict.]";
   conversation_.addResult(call, text);
   return verdict;
 }
@@ -187,7 +209,9 @@ bool Run::useTool(const ToolCall& call) {
 std::string Run::runTool(const ToolCall& call, bool& verdict, bool& failed) {
   failed = true;
   const Tool* tool = tools_.find(call.name);
-  if (!tool) return "error: there is no tool '" + shortly(call.name, 80) + "' here; there are: " + (tools_.names().empty() ? "none" : tools_.names());
+  if (!tool)
+    return "error: there is no tool '" + shortly(call.name, 80) +
+           "' here; there are: " + (tools_.names().empty() ? "none" : tools_.names());
   const auto arguments = parseArguments(*tool, call.arguments);
   if (!arguments) return "error: " + arguments.error().message();
   diary_.did.push_back(tool->name + " " + shortly(call.arguments, 100));

@@ -16,7 +16,8 @@ namespace agentos::runner {
 
 class Run {
  public:
-  Run(const Runtime& runtime, GatewayClient& gateway, const RoomFiles& files, Identity self, std::optional<OwnTask> task, std::string context);
+  Run(const Runtime& runtime, GatewayClient& gateway, const RoomFiles& files, Identity self,
+      std::optional<OwnTask> task, std::string context);
 
   ExitStatus toTheEnd();
 

@@ -20,28 +20,35 @@ struct Key {
   std::string_view right;
 };
 
-Key number(std::string_view name, std::int64_t Settings::*field, std::int64_t from, std::int64_t to, std::string_view right) {
-  return {name, [=](Settings& settings, const YamlNode& node) {
+Key number(std::string_view name, std::int64_t Settings::* field, std::int64_t from, std::int64_t to,
+           std::string_view right) {
+  return {name,
+          [=](Settings& settings, const YamlNode& node) {
             const auto value = node.asInt();
             if (value) settings.*field = *value;
             return value && *value >= from && *value <= to;
-          }, right};
+          },
+          right};
 }
 
-Key duration(std::string_view name, Nanoseconds Settings::*field) {
-  return {name, [=](Settings& settings, const YamlNode& node) {
+Key duration(std::string_view name, Nanoseconds Settings::* field) {
+  return {name,
+          [=](Settings& settings, const YamlNode& node) {
             const auto value = parseDuration(node.scalar);
             if (value) settings.*field = *value;
             return value && *value <= std::chrono::hours(24);
-          }, "a duration as 30s or 5m, at most 24h"};
+          },
+          "a duration as 30s or 5m, at most 24h"};
 }
 
-Key size(std::string_view name, Bytes Settings::*field) {
-  return {name, [=](Settings& settings, const YamlNode& node) {
+Key size(std::string_view name, Bytes Settings::* field) {
+  return {name,
+          [=](Settings& settings, const YamlNode& node) {
             const auto value = parseBytes(node.scalar);
             if (value) settings.*field = *value;
             return value && value->count >= 256 && value->count <= (64U << 20);
-          }, "a size as 32KiB, from 256 to 64MiB"};
+          },
+          "a size as 32KiB, from 256 to 64MiB"};
 }
 
 bool readRoots(Settings& settings, const YamlNode& node) {
@@ -55,7 +62,8 @@ bool readRoots(Settings& settings, const YamlNode& node) {
 
 const std::vector<Key>& keys() {
   static const std::vector<Key> all{
-      {"model", [](Settings& settings, const YamlNode& node) { return !(settings.model = node.scalar).empty(); }, "auto, or a model's name"},
+      {"model", [](Settings& settings, const YamlNode& node) { return !(settings.model = node.scalar).empty(); },
+       "auto, or a model's name"},
       number("max_turns", &Settings::maxTurns, 1, 10'000, "a number from 1 to 10000"),
       number("max_context_tokens", &Settings::maxContextTokens, 1000, 10'000'000, "a number from 1000 to 10000000"),
       number("max_output_tokens", &Settings::maxOutputTokens, 1, 1'000'000, "a number from 1 to 1000000"),
@@ -88,7 +96,8 @@ Result<Settings> parseSettings(const std::string& text, const std::string& file)
   if (!tree) return refuse(ErrorCode::kConfig, tree.error());
   Settings settings;
   if (tree->kind == YamlNode::Kind::kNull) return settings;
-  if (tree->kind != YamlNode::Kind::kMap) return fail(ErrorCode::kConfig, file + ": is no map", "write `key: value` lines");
+  if (tree->kind != YamlNode::Kind::kMap)
+    return fail(ErrorCode::kConfig, file + ": is no map", "write `key: value` lines");
   std::vector<std::string_view> names;
   for (const Key& key : keys()) names.push_back(key.name);
   std::vector<YamlProblem> problems;
@@ -96,10 +105,11 @@ Result<Settings> parseSettings(const std::string& text, const std::string& file)
     const auto key = std::ranges::find(keys(), std::string_view(entry.key), &Key::name);
     if (key == keys().end()) {
       const auto meant = didYouMean(entry.key, names);
-      problems.push_back({file, entry.mark, entry.key, ErrorCode::kConfig, "unknown key", meant ? "did you mean '" + *meant + "'?" : ""});
+      problems.push_back({file, entry.mark, entry.key, ErrorCode::kConfig, "unknown key",
+                          meant ? "did you mean '" + *meant + "'?" : ""});
     } else if (!key->read(settings, entry.value)) {
-      problems.push_back({file, entry.value.mark, entry.key, ErrorCode::kConfig, "'" + entry.value.scalar + "' is not right",
-                          "write " + std::string(key->right)});
+      problems.push_back({file, entry.value.mark, entry.key, ErrorCode::kConfig,
+                          "'" + entry.value.scalar + "' is not right", "write " + std::string(key->right)});
     }
   }
   if (!problems.empty()) return refuse(ErrorCode::kConfig, problems);
@@ -135,7 +145,8 @@ Result<Runtime> loadRuntime(const std::string& slot) {
 std::string fillPrompt(std::string text, const std::map<std::string, std::string>& values) {
   for (const auto& [name, value] : values) {
     const std::string mark = "{{" + name + "}}";
-    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) text.replace(at, mark.size(), value);
+    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size()))
+      text.replace(at, mark.size(), value);
   }
   return text;
 }

@@ -31,7 +31,8 @@ class Kept {
   }
   std::string text() const {
     if (tail_.size() <= half_) return head_ + tail_;
-    return head_ + "\n[… " + std::to_string(total_ - head_.size() - half_) + " bytes cut …]\n" + tail_.substr(tail_.size() - half_);
+    return head_ + "\n[… " + std::to_string(total_ - head_.size() - half_) + " bytes cut …]\n" +
+           tail_.substr(tail_.size() - half_);
   }
 
  private:
@@ -74,15 +75,19 @@ Result<Spawned> spawnShell(const std::string& command, const std::string& folder
   return spawned;
 }
 
-// Everything that is there now; false at the end of the output.
+// What is there now, up to a mebibyte, which is the most a pipe holds: a writer that never rests must not keep us from
+// looking at the clock. A short read says nothing: a pipe gives page by page. False at the end of the output.
 bool drain(int fd, Kept& kept) {
   char buffer[16384];
-  for (;;) {
+  for (std::size_t total = 0; total < (1U << 20);) {
     const ssize_t got = ::read(fd, buffer, sizeof buffer);
-    if (got > 0) kept.add({buffer, static_cast<std::size_t>(got)});
-    else return got < 0 && (errno == EAGAIN || errno == EINTR);
-    if (got < static_cast<ssize_t>(sizeof buffer)) return true;
+    if (got == 0) return false;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno == EAGAIN;
+    kept.add({buffer, static_cast<std::size_t>(got)});
+    total += static_cast<std::size_t>(got);
   }
+  return true;
 }
 
 struct Ended {
@@ -96,8 +101,10 @@ Ended watch(const ToolContext& room, const Spawned& spawned, Kept& kept, Moment 
   Moment killAt = Moment::max();
   for (;;) {
     pollfd poller{spawned.output.get(), POLLIN, 0};
-    if (open) poll(&poller, 1, 50);
-    else usleep(20'000);
+    if (open)
+      poll(&poller, 1, 50);
+    else
+      usleep(20'000);
     open = open && drain(spawned.output.get(), kept);
     if (waitpid(spawned.pid, &ended.status, WNOHANG) == spawned.pid) break;
     const Moment now = std::chrono::steady_clock::now();
@@ -128,8 +135,10 @@ Result<ToolAnswer> execTool(const ToolContext& room, const Json& arguments) {
   const auto seconds = [](Nanoseconds time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); };
   const auto most = std::max<std::int64_t>(1, seconds(room.settings.shellMost));
   AGENTOS_TRY(const std::int64_t limit,
-              intArgument(arguments, "timeout_s", std::clamp<std::int64_t>(seconds(room.settings.shellTimeout), 1, most), 1, most));
-  if (command.find('\0') != std::string::npos) return fail(ErrorCode::kInvalidArgument, "the command holds a NUL byte", "leave it out");
+              intArgument(arguments, "timeout_s",
+                          std::clamp<std::int64_t>(seconds(room.settings.shellTimeout), 1, most), 1, most));
+  if (command.find('\0') != std::string::npos)
+    return fail(ErrorCode::kInvalidArgument, "the command holds a NUL byte", "leave it out");
   AGENTOS_TRY(const Place place, room.files.place(folder));
   AGENTOS_TRY(const Spawned spawned, spawnShell(command, place.shown));
   Kept kept(room.settings.maxResult.count);
@@ -140,11 +149,14 @@ Result<ToolAnswer> execTool(const ToolContext& room, const Json& arguments) {
 }  // namespace
 
 std::vector<Tool> shellTools() {
-  return {{"shell.exec", "Run a command with /bin/sh in this room. Its output and exit status come back; what it leaves running is ended.",
+  return {{"shell.exec",
+           "Run a command with /bin/sh in this room. Its output and exit status come back; what it leaves running is "
+           "ended.",
            {{"type", "object"},
-            {"properties", {{"command", {{"type", "string"}}},
-                            {"cwd", {{"type", "string"}, {"description", "folder to run it in"}}},
-                            {"timeout_s", {{"type", "integer"}, {"description", "seconds it may take"}}}}},
+            {"properties",
+             {{"command", {{"type", "string"}}},
+              {"cwd", {{"type", "string"}, {"description", "folder to run it in"}}},
+              {"timeout_s", {{"type", "integer"}, {"description", "seconds it may take"}}}}},
             {"required", Json::array({"command"})},
             {"additionalProperties", false}},
            execTool}};

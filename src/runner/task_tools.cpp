@@ -10,14 +10,21 @@ constexpr const char* kHandoffFields[] = {"attempted", "changed", "remains", "fa
 Json textField(const char* description) { return {{"type", "string"}, {"description", description}}; }
 
 Json handoffSchema() {
-  return {{"type", "object"}, {"description", "what the next run, or a reader, must know"},
-          {"properties", {{"attempted", textField("what you tried")}, {"changed", textField("what is different now")},
-                          {"remains", textField("what is left to do")}, {"failed", textField("what did not work")},
-                          {"next", textField("what to do next")}}}};
+  return {{"type", "object"},
+          {"description", "what the next run, or a reader, must know"},
+          {"properties",
+           {{"attempted", textField("what you tried")},
+            {"changed", textField("what is different now")},
+            {"remains", textField("what is left to do")},
+            {"failed", textField("what did not work")},
+            {"next", textField("what to do next")}}}};
 }
 
 Json schema(Json properties, std::vector<std::string> required) {
-  return {{"type", "object"}, {"properties", std::move(properties)}, {"required", std::move(required)}, {"additionalProperties", false}};
+  return {{"type", "object"},
+          {"properties", std::move(properties)},
+          {"required", std::move(required)},
+          {"additionalProperties", false}};
 }
 
 // A model's handoff, completed by what the runner saw: the files that were written are named even when it forgot them.
@@ -27,7 +34,8 @@ Json handoffFrom(const ToolContext& room, const Json& arguments) {
   for (const char* field : kHandoffFields) {
     handoff[field] = "";
     if (given != arguments.end() && given->is_string() && std::string_view(field) == "changed") handoff[field] = *given;
-    if (given != arguments.end() && given->is_object() && given->contains(field) && (*given)[field].is_string()) handoff[field] = (*given)[field];
+    if (given != arguments.end() && given->is_object() && given->contains(field) && (*given)[field].is_string())
+      handoff[field] = (*given)[field];
   }
   const auto summary = arguments.find("summary");
   if (handoff["changed"] == "" && summary != arguments.end() && summary->is_string()) handoff["changed"] = *summary;
@@ -55,7 +63,8 @@ Result<ToolAnswer> say(const ToolContext& room, const char* word, const Json& bo
 Result<ToolAnswer> completeTool(const ToolContext& room, const Json& arguments) {
   AGENTOS_TRY(const std::string outcome, stringArgument(arguments, "outcome", "success"));
   AGENTOS_TRY(const Json artifacts, artifactsFrom(arguments));
-  return say(room, "complete", {{"outcome", outcome}, {"handoff", handoffFrom(room, arguments)}, {"artifacts", artifacts}});
+  return say(room, "complete",
+             {{"outcome", outcome}, {"handoff", handoffFrom(room, arguments)}, {"artifacts", artifacts}});
 }
 
 Result<ToolAnswer> submitTool(const ToolContext& room, const Json& arguments) {
@@ -65,7 +74,8 @@ Result<ToolAnswer> submitTool(const ToolContext& room, const Json& arguments) {
 
 Result<ToolAnswer> failTool(const ToolContext& room, const Json& arguments) {
   AGENTOS_TRY(const std::string reason, stringArgument(arguments, "reason"));
-  if (reason.empty()) return fail(ErrorCode::kInvalidArgument, "argument 'reason' is empty", "say why it cannot be done");
+  if (reason.empty())
+    return fail(ErrorCode::kInvalidArgument, "argument 'reason' is empty", "say why it cannot be done");
   return say(room, "fail", {{"reason", reason}, {"handoff", handoffFrom(room, arguments)}});
 }
 
@@ -87,15 +97,24 @@ std::vector<Tool> taskTools() {
   return {
       {"task.complete", "Give your verdict: the task is done. This ends the run.",
        schema({{"outcome", {{"type", "string"}, {"enum", {"success", "partial", "cancelled"}}}},
-               {"summary", summary}, {"handoff", handoffSchema()}, {"artifacts", artifacts}}, {}),
+               {"summary", summary},
+               {"handoff", handoffSchema()},
+               {"artifacts", artifacts}},
+              {}),
        completeTool},
       {"task.submit", "Hand the task in for review. This ends the run.",
        schema({{"summary", summary}, {"handoff", handoffSchema()}, {"artifacts", artifacts}}, {}), submitTool},
       {"task.fail", "Give your verdict: this attempt failed. This ends the run.",
-       schema({{"reason", textField("why, so that the next attempt can do better")}, {"summary", summary}, {"handoff", handoffSchema()}}, {"reason"}),
+       schema({{"reason", textField("why, so that the next attempt can do better")},
+               {"summary", summary},
+               {"handoff", handoffSchema()}},
+              {"reason"}),
        failTool},
       {"message.send", "Send a message to another agent, or to human.",
-       schema({{"to", textField("an agent's name, or human")}, {"subject", textField("one line")}, {"body", textField("Markdown")}}, {"to", "subject", "body"}),
+       schema({{"to", textField("an agent's name, or human")},
+               {"subject", textField("one line")},
+               {"body", textField("Markdown")}},
+              {"to", "subject", "body"}),
        mailTool},
   };
 }

@@ -35,8 +35,11 @@ void Diary::noteChanged(const std::string& path) {
 }
 
 Json Diary::handoff() const {
-  return {{"attempted", lines(did)}, {"changed", lines(changed)}, {"remains", "the run was ended before its verdict; see next"},
-          {"failed", lastError}, {"next", lastWords}};
+  return {{"attempted", lines(did)},
+          {"changed", lines(changed)},
+          {"remains", "the run was ended before its verdict; see next"},
+          {"failed", lastError},
+          {"next", lastWords}};
 }
 
 const std::vector<Tool>& allTools() {
@@ -59,12 +62,16 @@ Json Toolbox::offered() const {
   Json list = Json::array();
   for (const Tool* tool : tools_)
     list.push_back({{"type", "function"},
-                    {"function", {{"name", withUnderscores(tool->name)}, {"description", tool->description}, {"parameters", tool->parameters}}}});
+                    {"function",
+                     {{"name", withUnderscores(tool->name)},
+                      {"description", tool->description},
+                      {"parameters", tool->parameters}}}});
   return list;
 }
 
 const Tool* Toolbox::find(std::string_view name) const {
-  const auto found = std::ranges::find_if(tools_, [&](const Tool* tool) { return tool->name == name || withUnderscores(tool->name) == name; });
+  const auto found = std::ranges::find_if(
+      tools_, [&](const Tool* tool) { return tool->name == name || withUnderscores(tool->name) == name; });
   return found == tools_.end() ? nullptr : *found;
 }
 
@@ -77,10 +84,12 @@ std::string Toolbox::names() const {
 Result<Json> parseArguments(const Tool& tool, const std::string& text) {
   auto arguments = parseJson(trim(text).empty() ? "{}" : text);
   const std::string expected = "arguments of " + tool.name + " are " + dumpJson(tool.parameters);
-  if (!arguments) return fail(ErrorCode::kInvalidArgument, "the arguments are no JSON: " + arguments.error().what, expected);
+  if (!arguments)
+    return fail(ErrorCode::kInvalidArgument, "the arguments are no JSON: " + arguments.error().what, expected);
   if (!arguments->is_object()) return fail(ErrorCode::kInvalidArgument, "the arguments are no JSON object", expected);
   for (const auto& [name, value] : arguments->items())
-    if (!tool.parameters["properties"].contains(name)) return fail(ErrorCode::kInvalidArgument, "unknown argument '" + name + "'", expected);
+    if (!tool.parameters["properties"].contains(name))
+      return fail(ErrorCode::kInvalidArgument, "unknown argument '" + name + "'", expected);
   return *std::move(arguments);
 }
 
@@ -95,7 +104,8 @@ Result<std::string> stringArgument(const Json& arguments, const char* name, std:
   return arguments.contains(name) ? stringArgument(arguments, name) : fallback;
 }
 
-Result<std::int64_t> intArgument(const Json& arguments, const char* name, std::int64_t fallback, std::int64_t from, std::int64_t to) {
+Result<std::int64_t> intArgument(const Json& arguments, const char* name, std::int64_t fallback, std::int64_t from,
+                                 std::int64_t to) {
   const auto found = arguments.find(name);
   if (found == arguments.end()) return fallback;
   if (!found->is_number_integer() || *found < from || *found > to)

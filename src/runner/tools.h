@@ -67,7 +67,8 @@ Result<Json> parseArguments(const Tool& tool, const std::string& text);
 // Reading arguments: kInvalidArgument says the name and the type.
 Result<std::string> stringArgument(const Json& arguments, const char* name);
 Result<std::string> stringArgument(const Json& arguments, const char* name, std::string fallback);
-Result<std::int64_t> intArgument(const Json& arguments, const char* name, std::int64_t fallback, std::int64_t from, std::int64_t to);
+Result<std::int64_t> intArgument(const Json& arguments, const char* name, std::int64_t fallback, std::int64_t from,
+                                 std::int64_t to);
 Result<bool> boolArgument(const Json& arguments, const char* name, bool fallback);
 
 std::vector<Tool> fileTools();

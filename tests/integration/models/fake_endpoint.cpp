@@ -120,8 +120,10 @@ void FakeEndpoint::State::serve(const std::shared_ptr<tcp::socket>& socket, int 
     http::read(*socket, buffer, parser, error);
     if (error) break;
     const auto& message = parser.get();
-    FakeRequest request{std::string(message.method_string()), std::string(message.target()), message.body(), {}, number};
-    for (const auto& field : message) request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    FakeRequest request{
+        std::string(message.method_string()), std::string(message.target()), message.body(), {}, number};
+    for (const auto& field : message)
+      request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     {
       const std::lock_guard lock(mutex);
       if (stopped) return;

@@ -30,7 +30,8 @@ class FakeConnection {
   // Waits, but not past the server's end.
   virtual void sleep(std::chrono::milliseconds time) = 0;
 
-  void answer(int status, std::string_view body, std::string_view extraHeaders = {}, std::string_view type = "application/json");
+  void answer(int status, std::string_view body, std::string_view extraHeaders = {},
+              std::string_view type = "application/json");
   // A chunked event stream: begin, then events, then end.
   void beginStream();
   bool event(std::string_view data);

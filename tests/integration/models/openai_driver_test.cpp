@@ -29,8 +29,10 @@ constexpr const char* kWhole =
     R"({"id":"c1","object":"chat.completion","model":"up","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":11,"completion_tokens":2,"total_tokens":13}})";
 
 std::string delta(const std::string& text, const char* finish = nullptr) {
-  return dumpJson({{"id", "c1"}, {"choices", Json::array({{{"index", 0}, {"delta", {{"content", text}}},
-                                                           {"finish_reason", finish ? Json(finish) : Json(nullptr)}}})}});
+  return dumpJson({{"id", "c1"},
+                   {"choices", Json::array({{{"index", 0},
+                                             {"delta", {{"content", text}}},
+                                             {"finish_reason", finish ? Json(finish) : Json(nullptr)}}})}});
 }
 const std::string kUsage = R"({"id":"c1","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":2}})";
 
@@ -71,10 +73,20 @@ class OpenAiDriverTest : public testing::Test {
 
   asio::io_context context;
   std::unique_ptr<FakeEndpoint> endpoint;
-  OpenAiConfig config{.name = "local", .baseUrl = {}, .apiKeyFile = {}, .models = {"local/up"}, .headers = {}, .firstByteTimeout = 400ms,
-                      .idleTimeout = 300ms, .retries = 2, .backoff = 5ms, .maxAnswerBytes = 4096};
+  OpenAiConfig config{.name = "local",
+                      .baseUrl = {},
+                      .apiKeyFile = {},
+                      .models = {"local/up"},
+                      .headers = {},
+                      .firstByteTimeout = 400ms,
+                      .idleTimeout = 300ms,
+                      .retries = 2,
+                      .backoff = 5ms,
+                      .maxAnswerBytes = 4096};
   std::unique_ptr<OpenAiDriver> driver;
-  Json body = {{"messages", Json::array({{{"role", "user"}, {"content", "hi"}}})}, {"max_tokens", 5}, {"stream_options", {{"x", 1}}}};
+  Json body = {{"messages", Json::array({{{"role", "user"}, {"content", "hi"}}})},
+               {"max_tokens", 5},
+               {"stream_options", {{"x", 1}}}};
   Nanoseconds timeout = 5s;
   std::vector<Json> chunks;
   Usage used;
@@ -110,8 +122,10 @@ TEST_F(OpenAiDriverTest, AStreamPassesChunkByChunkAndIsPutTogether) {
 
 TEST_F(OpenAiDriverTest, ConnectionsAreKeptForTheNextCall) {
   serve([](const FakeRequest& request, FakeConnection& out) {
-    if (request.body.find("\"stream\":true") != std::string::npos) streamHello(out);
-    else out.answer(200, kWhole);
+    if (request.body.find("\"stream\":true") != std::string::npos)
+      streamHello(out);
+    else
+      out.answer(200, kWhole);
   });
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(ask(i % 2 == 0));
   EXPECT_EQ(endpoint->connections(), 1);
@@ -129,7 +143,8 @@ TEST_F(OpenAiDriverTest, AKeptConnectionThatDiedIsReplacedUnseen) {
 TEST_F(OpenAiDriverTest, BytesMayComeInAnyPieces) {
   serve([](const FakeRequest&, FakeConnection& out) {
     out.beginStream();
-    const std::string all = "data: " + delta("hel") + "\r\n\r\ndata: " + delta("lo", "stop") + "\n\ndata: " + kUsage + "\n\ndata: [DONE]\n\n";
+    const std::string all = "data: " + delta("hel") + "\r\n\r\ndata: " + delta("lo", "stop") + "\n\ndata: " + kUsage +
+                            "\n\ndata: [DONE]\n\n";
     for (const char& c : all) out.chunk(std::string_view(&c, 1));
     out.endStream();
   });
@@ -162,9 +177,12 @@ TEST_F(OpenAiDriverTest, RetriesTooManyAndServerErrorsBeforeTheFirstByte) {
   std::atomic<int> count = 0;
   serve([&](const FakeRequest&, FakeConnection& out) {
     const int now = ++count;
-    if (now == 1) out.answer(429, R"({"error":{"message":"slow"}})");
-    else if (now == 2) out.answer(503, "busy");
-    else streamHello(out);
+    if (now == 1)
+      out.answer(429, R"({"error":{"message":"slow"}})");
+    else if (now == 2)
+      out.answer(503, "busy");
+    else
+      streamHello(out);
   });
   ASSERT_TRUE(ask(true));
   EXPECT_EQ(count, 3);
@@ -184,7 +202,9 @@ TEST_F(OpenAiDriverTest, GivesUpAfterItsRetriesWithTheUpstreamsWord) {
 
 TEST_F(OpenAiDriverTest, DoesNotRetryWhatWillNotChange) {
   for (const int status : {400, 401, 404, 422, 302}) {
-    serve([&](const FakeRequest&, FakeConnection& out) { out.answer(status, R"({"error":"no"})", "Location: /elsewhere\r\n"); });
+    serve([&](const FakeRequest&, FakeConnection& out) {
+      out.answer(status, R"({"error":"no"})", "Location: /elsewhere\r\n");
+    });
     driver.reset();
     const auto answer = ask(true);
     ASSERT_FALSE(answer);
@@ -196,8 +216,10 @@ TEST_F(OpenAiDriverTest, DoesNotRetryWhatWillNotChange) {
 TEST_F(OpenAiDriverTest, RetryAfterIsKeptToAndNotWaitedForWithoutEnd) {
   std::atomic<int> count = 0;
   serve([&](const FakeRequest&, FakeConnection& out) {
-    if (++count == 1) out.answer(429, "x", "Retry-After: 1\r\n");
-    else out.answer(200, kWhole);
+    if (++count == 1)
+      out.answer(429, "x", "Retry-After: 1\r\n");
+    else
+      out.answer(200, kWhole);
   });
   const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(ask(false));
@@ -255,10 +277,11 @@ TEST_F(OpenAiDriverTest, AStreamWithoutDoneButWithItsFinishIsWhole) {
 }
 
 TEST_F(OpenAiDriverTest, GarbageIsAnError) {
-  for (const std::string& bytes : {std::string("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n<htm"),
-                                   std::string("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"),
-                                   std::string("\x16\x03\x01 not http at all\r\n\r\n"),
-                                   "HTTP/1.1 200 OK\r\nX: " + std::string(300'000, 'x') + "\r\n\r\n"}) {
+  for (const std::string& bytes :
+       {std::string("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n<htm"),
+        std::string("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"),
+        std::string("\x16\x03\x01 not http at all\r\n\r\n"),
+        "HTTP/1.1 200 OK\r\nX: " + std::string(300'000, 'x') + "\r\n\r\n"}) {
     serve([&](const FakeRequest&, FakeConnection& out) {
       out.write(bytes);
       out.close();
@@ -281,7 +304,8 @@ TEST_F(OpenAiDriverTest, GarbageIsAnError) {
 
 TEST_F(OpenAiDriverTest, AnErrorInsideA200IsAnError) {
   serve([](const FakeRequest& request, FakeConnection& out) {
-    if (request.body.find("\"stream\":true") == std::string::npos) return out.answer(200, R"({"error":{"message":"overloaded"}})");
+    if (request.body.find("\"stream\":true") == std::string::npos)
+      return out.answer(200, R"({"error":{"message":"overloaded"}})");
     out.beginStream();
     out.event(delta("he"));
     out.event(R"({"error":{"message":"overloaded"}})");
@@ -434,7 +458,8 @@ TEST_F(OpenAiDriverTest, CancellationLetsTheEndpointGoAndSaysWhatWasUsed) {
     asio::steady_timer timer(context, 100ms);
     ChatRequest what = request(true);
     ChunkSink sink = collect();
-    const auto won = co_await (driver->complete(std::move(what), std::move(sink), used) || timer.async_wait(asio::use_awaitable));
+    const auto won =
+        co_await (driver->complete(std::move(what), std::move(sink), used) || timer.async_wait(asio::use_awaitable));
     co_return won.index() == 1;
   };
   EXPECT_TRUE(runAwaitable(context, race()));

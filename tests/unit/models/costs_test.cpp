@@ -36,7 +36,8 @@ class CostsTest : public testing::Test {
     ledger = *Ledger::open(*db, clock, kZone);
   }
   void spend(std::int64_t micro, const char* agent = "maker") {
-    const auto id = ledger->reserve({agent, std::string(agent) + ".aaaaaa", "task-2026-1120-001"}, {}, "scripted/default", {micro}, 1);
+    const auto id = ledger->reserve({agent, std::string(agent) + ".aaaaaa", "task-2026-1120-001"}, {},
+                                    "scripted/default", {micro}, 1);
     ASSERT_TRUE(ledger->settle(*id, {7, 3, 1}, {micro}, "ok"));
   }
   std::string read(const std::string& day) const {
@@ -76,11 +77,12 @@ class CostsTest : public testing::Test {
 TEST_F(CostsTest, ALineIsWhatBothOurOwnersAndTheOldReadersExpect) {
   spend(1234);
   ASSERT_EQ(*appendCosts(root.get(), *ledger, kZone), 1U);
-  EXPECT_EQ(read("2026-11-20"),
-            R"({"timestamp":"2026-11-20T13:00:00+01:00","agent":"maker","task":"task-2026-1120-001","cost_usd":0.001234,)"
-            R"("cost_micro_usd":1234,"model":"scripted/default","run":"maker.aaaaaa","outcome":"ok","input_tokens":7,)"
-            R"("output_tokens":3,"cached_tokens":1,"settlement":1})"
-            "\n");
+  EXPECT_EQ(
+      read("2026-11-20"),
+      R"({"timestamp":"2026-11-20T13:00:00+01:00","agent":"maker","task":"task-2026-1120-001","cost_usd":0.001234,)"
+      R"("cost_micro_usd":1234,"model":"scripted/default","run":"maker.aaaaaa","outcome":"ok","input_tokens":7,)"
+      R"("output_tokens":3,"cached_tokens":1,"settlement":1})"
+      "\n");
 }
 
 TEST_F(CostsTest, EachSettlementIsWrittenOnceInTheFileOfItsDay) {
@@ -161,7 +163,8 @@ TEST_F(CostsTest, RebuildGivesTheSameBytesAndKeepsTheLinesOfOthers) {
   EXPECT_EQ(*rebuildCosts(root.get(), *ledger, kZone), 2U);
   EXPECT_EQ(read("2026-11-20"), appended);
 
-  const std::string foreign = R"({"agent":"agent-001","cost_usd":0.25})" "\n";
+  const std::string foreign = R"({"agent":"agent-001","cost_usd":0.25})"
+                              "\n";
   write("2026-11-20", foreign + "{\"settlement\":99,\"cost_micro_usd\":1000000}\n");  // one of another tool, one forged
   write("2026-11-19", foreign);
   ASSERT_TRUE(rebuildCosts(root.get(), *ledger, kZone));

@@ -33,7 +33,7 @@ TEST(Price, IsExactAndRoundsUpOncePerCall) {
   const Price price{{3'000'000}, {15'000'000}, {300'000}};
   EXPECT_EQ(costOf(price, {1000, 500, 0}).count, 3000 + 7500);
   EXPECT_EQ(costOf(price, {1000, 0, 400}).count, 1800 + 120);
-  EXPECT_EQ(costOf(price, {1, 0, 1}).count, 1);   // 0.3 becomes 1
+  EXPECT_EQ(costOf(price, {1, 0, 1}).count, 1);  // 0.3 becomes 1
   EXPECT_EQ(costOf(price, {0, 0, 0}).count, 0);
   EXPECT_EQ(costOf({{1}, {1}, {1}}, {1, 1, 0}).count, 1);  // the sum is rounded, not each part
 }
@@ -42,7 +42,8 @@ TEST(Price, NeitherOverflowsNorGoesNegative) {
   const Price dear{{INT64_MAX}, {INT64_MAX}, {INT64_MAX}};
   EXPECT_EQ(costOf(dear, {INT64_MAX, INT64_MAX, 0}).count, 1'000'000'000'000'000);
   EXPECT_EQ(costOf({{5}, {5}, {5}}, {-1'000'000'000, -5, -5}).count, 0);
-  EXPECT_EQ(costOf({{1'000'000}, {0}, {0}}, {10, 0, 1000}).count, 0);  // more cached than there was input: all of it cached
+  EXPECT_EQ(costOf({{1'000'000}, {0}, {0}}, {10, 0, 1000}).count,
+            0);  // more cached than there was input: all of it cached
 }
 
 TEST_F(LedgerTest, ReservationsCountAgainstTheCapUntilTheyAreSettled) {
@@ -62,7 +63,8 @@ TEST_F(LedgerTest, TheRefusalNamesTheCapAndWhatIsLeftAndWhenItResets) {
   const auto refused = reserve(kMaker, {.perDay = MicroUsd{10'000'000}}, 520'000);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().what,
-            "per_day_usd of agent maker is 10.00 USD: 8.20 USD used, 1.50 USD reserved, 0.30 USD left, and this call may take 0.52 USD");
+            "per_day_usd of agent maker is 10.00 USD: 8.20 USD used, 1.50 USD reserved, 0.30 USD left, and this call "
+            "may take 0.52 USD");
   EXPECT_THAT(refused.error().remedy, HasSubstr("resets at 2026-11-21T00:00:00+01:00"));
   EXPECT_THAT(refused.error().remedy, HasSubstr("budget.per_day_usd"));
 }

@@ -42,11 +42,14 @@ class MeterTest : public testing::Test {
     const Price price{{1'000'000}, {2'000'000}, {0}};
     EXPECT_TRUE(registry.add(*ScriptedDriver::fromText(kScript, "s.yaml"),
                              {{.name = "scripted/default", .upstream = {}, .price = price, .maxOutputTokens = 100}}));
-    EXPECT_TRUE(registry.add(std::make_unique<ThrowingDriver>(), {{.name = "bad/thrower", .upstream = {}, .price = price}}));
+    EXPECT_TRUE(
+        registry.add(std::make_unique<ThrowingDriver>(), {{.name = "bad/thrower", .upstream = {}, .price = price}}));
   }
 
   MeteredRequest request(const char* text, bool stream = false) {
-    return {.account = {"maker", "maker.aaaaaa", "task-2026-1120-001"}, .caps = {}, .policy = {.allow = {"scripted/*"}, .maxContextTokens = {}},
+    return {.account = {"maker", "maker.aaaaaa", "task-2026-1120-001"},
+            .caps = {},
+            .policy = {.allow = {"scripted/*"}, .maxContextTokens = {}},
             .body = {{"messages", Json::array({{{"role", "user"}, {"content", text}}})}, {"stream", stream}}};
   }
   ChunkSink collect(std::size_t failAt = SIZE_MAX) {
@@ -158,7 +161,8 @@ TEST_F(MeterTest, ACancelledCallIsSettled) {
     asio::steady_timer timer(context, std::chrono::milliseconds(30));
     MeteredRequest what = request(text, true);
     ChunkSink sink = collect();
-    const auto won = co_await (meter.complete(std::move(what), std::move(sink)) || timer.async_wait(asio::use_awaitable));
+    const auto won =
+        co_await (meter.complete(std::move(what), std::move(sink)) || timer.async_wait(asio::use_awaitable));
     co_return won.index() == 1;
   };
   EXPECT_TRUE(runAwaitable(context, race("stuck")));
@@ -175,7 +179,8 @@ TEST_F(MeterTest, ACancelledCallIsSettled) {
 TEST_F(MeterTest, ADestroyedCallIsSettled) {
   {
     asio::io_context context;
-    asio::co_spawn(context, meter.complete(request("slow", true), collect()), [](std::exception_ptr, Result<MeteredAnswer>) {});
+    asio::co_spawn(context, meter.complete(request("slow", true), collect()),
+                   [](std::exception_ptr, Result<MeteredAnswer>) {});
     context.run_for(std::chrono::milliseconds(40));
     EXPECT_TRUE(told.empty());
     EXPECT_FALSE(chunks.empty());

@@ -15,7 +15,9 @@ class NamedDriver final : public ModelDriver {
  public:
   explicit NamedDriver(std::vector<std::string> names) : names_(std::move(names)) {}
   std::vector<std::string> models() const override { return names_; }
-  boost::asio::awaitable<Result<ChatAnswer>> complete(ChatRequest, ChunkSink, Usage&) override { co_return ChatAnswer{}; }
+  boost::asio::awaitable<Result<ChatAnswer>> complete(ChatRequest, ChunkSink, Usage&) override {
+    co_return ChatAnswer{};
+  }
 
  private:
   std::vector<std::string> names_;
@@ -71,7 +73,8 @@ TEST_F(RegistryTest, TheRefusalSaysWhatIsAllowed) {
 }
 
 TEST_F(RegistryTest, RefusesTwoOfOneNameAndWhatADriverDoesNotServe) {
-  EXPECT_EQ(registry.add(std::make_unique<NamedDriver>(Allow{"local/llama"}), {spec("local/llama")}).error().code, ErrorCode::kExists);
+  EXPECT_EQ(registry.add(std::make_unique<NamedDriver>(Allow{"local/llama"}), {spec("local/llama")}).error().code,
+            ErrorCode::kExists);
   EXPECT_EQ(registry.add(std::make_unique<NamedDriver>(Allow{"a/b"}), {spec("a/c")}).error().code, ErrorCode::kConfig);
 }
 

@@ -29,9 +29,10 @@ rules:
   - answer: { tool_calls: [ { arguments: { a: 1 } } ] }
     times: 0
 )");
-  for (const char* part : {"s.yaml:4:5: rules[0].wen", "did you mean 'when'", "rules[0].answer.usage.input", "rules[1].when.turn",
-                           "rules[1].when.user.regex", "rules[1].delay", "rules[1].error.status", "'explode' is no kind",
-                           "rules[2]: neither answers nor errs", "rules[3].answer.tool_calls[0].name", "rules[3].times"})
+  for (const char* part :
+       {"s.yaml:4:5: rules[0].wen", "did you mean 'when'", "rules[0].answer.usage.input", "rules[1].when.turn",
+        "rules[1].when.user.regex", "rules[1].delay", "rules[1].error.status", "'explode' is no kind",
+        "rules[2]: neither answers nor errs", "rules[3].answer.tool_calls[0].name", "rules[3].times"})
     EXPECT_THAT(said, HasSubstr(part));
 }
 
@@ -45,7 +46,10 @@ TEST(ScriptParse, RefusesOtherShapes) {
 }
 
 ChatRequest conversation(Json messages, std::string agent = "maker", std::string model = "default") {
-  return {.model = std::move(model), .agent = std::move(agent), .instance = {}, .body = {{"messages", std::move(messages)}}};
+  return {.model = std::move(model),
+          .agent = std::move(agent),
+          .instance = {},
+          .body = {{"messages", std::move(messages)}}};
 }
 Json say(const char* role, const char* text) { return {{"role", role}, {"content", text}}; }
 
@@ -70,26 +74,40 @@ rules:
 TEST(ScriptMatch, EachConditionDecides) {
   EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "x")}), "grower")), "agent");
   EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "x")}), "maker", "cheap")), "model");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("system", "you must be brief"), say("user", "x")}))), "system");
+  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("system", "you must be brief"), say("user", "x")}))),
+            "system");
   EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "do task-17 now")}))), "regex");
   EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "x")}))), "none");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "x"), say("assistant", "y"), say("user", "z")}))), "later");
+  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "x"), say("assistant", "y"), say("user", "z")}))),
+            "later");
   EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "the needle"), say("user", "x")}))), "any");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "do task-17 now"), say("user", "no")}))), "none");  // the last only
+  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({say("user", "do task-17 now"), say("user", "no")}))),
+            "none");  // the last only
 }
 
 Json toolCall(const char* id, const char* name) {
-  return {{"role", "assistant"}, {"content", nullptr},
-          {"tool_calls", Json::array({{{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", "{}"}}}}})}};
+  return {{"role", "assistant"},
+          {"content", nullptr},
+          {"tool_calls",
+           Json::array({{{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", "{}"}}}}})}};
 }
-Json toolResult(const char* id, const char* text) { return {{"role", "tool"}, {"tool_call_id", id}, {"content", text}}; }
+Json toolResult(const char* id, const char* text) {
+  return {{"role", "tool"}, {"tool_call_id", id}, {"content", text}};
+}
 
 TEST(ScriptMatch, ToolResultsAreThoseAfterTheLastAnswer) {
   const Json asked = say("user", "x");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha beta")}))), "result");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha")}))), "later");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha beta gamma")}))), "later");
-  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.list"), toolResult("1", "alpha beta")}))), "later");
+  EXPECT_EQ(
+      ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha beta")}))),
+      "result");
+  EXPECT_EQ(ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha")}))),
+            "later");
+  EXPECT_EQ(ruleFor(kRules,
+                    conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha beta gamma")}))),
+            "later");
+  EXPECT_EQ(
+      ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.list"), toolResult("1", "alpha beta")}))),
+      "later");
   EXPECT_EQ(ruleFor(kRules, conversation(Json::array({asked, toolCall("1", "fs.read"), toolResult("1", "alpha beta"),
                                                       say("assistant", "so"), asked}))),
             "later");
@@ -109,12 +127,14 @@ rules:
     messages.push_back(say("user", "and?"));
   }
   EXPECT_THAT(decided, testing::ElementsAre("twice", "twice", "rest", "rest"));
-  EXPECT_EQ(ruleFor(script, conversation(Json::array({say("user", "x")}))), "twice");  // another conversation starts anew
+  EXPECT_EQ(ruleFor(script, conversation(Json::array({say("user", "x")}))),
+            "twice");  // another conversation starts anew
 }
 
 TEST(ScriptMatch, SurvivesConversationsOfAnyShape) {
-  for (const char* text : {R"({"messages":7})", "{}", R"({"messages":[1,null,"x",{"role":5,"content":{}},{"role":"tool"}]})",
-                           R"({"messages":[{"role":"assistant","tool_calls":[3,{"id":1}]},{"role":"tool","tool_call_id":9}]})"})
+  for (const char* text :
+       {R"({"messages":7})", "{}", R"({"messages":[1,null,"x",{"role":5,"content":{}},{"role":"tool"}]})",
+        R"({"messages":[{"role":"assistant","tool_calls":[3,{"id":1}]},{"role":"tool","tool_call_id":9}]})"})
     EXPECT_EQ(ruleFor(kRules, {.model = "m", .agent = "a", .instance = {}, .body = *parseJson(text)}).substr(0, 5),
               std::string(text).find("assistant") == std::string::npos ? "none" : "later")
         << text;
@@ -124,14 +144,16 @@ TEST(ScriptFill, CapturesFillTheAnswer) {
   const std::map<std::string, std::string> values{{"user.1", "task-7"}, {"agent", "maker"}};
   EXPECT_EQ(fillIn("${agent} does ${user.1}", values), "maker does task-7");
   EXPECT_EQ(fillIn("$${agent} ${unknown} ${", values), "${agent} ${unknown} ${");
-  EXPECT_EQ(fillInJson(*parseJson(R"({"a":["${user.1}",1,{"b":"${agent}"}]})"), values), *parseJson(R"({"a":["task-7",1,{"b":"maker"}]})"));
+  EXPECT_EQ(fillInJson(*parseJson(R"({"a":["${user.1}",1,{"b":"${agent}"}]})"), values),
+            *parseJson(R"({"a":["task-7",1,{"b":"maker"}]})"));
 }
 
 TEST(Pattern, DoesNotFallOverLongOrEvilTexts) {
   const auto pattern = Pattern::compile("(a+)+b");
   EXPECT_FALSE(pattern->search(std::string(100'000, 'a')));
   EXPECT_EQ(pattern->search("xaab")->at(0), "aab");
-  EXPECT_EQ(pattern->search(std::string(50'000, 'x') + "\nthe task: aab")->at(1), "aa");  // far down, but early in its line
+  EXPECT_EQ(pattern->search(std::string(50'000, 'x') + "\nthe task: aab")->at(1),
+            "aa");  // far down, but early in its line
   EXPECT_FALSE(Pattern::compile("a{2,1}"));
 }
 

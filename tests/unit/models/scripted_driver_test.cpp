@@ -46,9 +46,13 @@ class ScriptedDriverTest : public testing::Test {
   std::vector<Json> chunks;
   Usage used;
 
-  Result<ChatAnswer> ask(const char* text, bool stream, std::size_t failAt = SIZE_MAX, const char* instance = "maker.aaaaaa") {
-    ChatRequest request{.model = "default", .agent = "maker", .instance = instance,
-                        .body = {{"messages", Json::array({{{"role", "user"}, {"content", text}}})}}, .stream = stream};
+  Result<ChatAnswer> ask(const char* text, bool stream, std::size_t failAt = SIZE_MAX,
+                         const char* instance = "maker.aaaaaa") {
+    ChatRequest request{.model = "default",
+                        .agent = "maker",
+                        .instance = instance,
+                        .body = {{"messages", Json::array({{{"role", "user"}, {"content", text}}})}},
+                        .stream = stream};
     chunks.clear();
     used = {};
     return runAwaitable(driver->complete(
@@ -129,7 +133,8 @@ TEST_F(ScriptedDriverTest, WithoutARuleItSaysWhichTurnFoundNone) {
 }
 
 TEST_F(ScriptedDriverTest, DelaysAreWaitedFor) {
-  driver = *ScriptedDriver::fromText("rules: [{delay: 30ms, chunk_delay: 10ms, chunk: 1, answer: {text: abc}}]", "s.yaml");
+  driver =
+      *ScriptedDriver::fromText("rules: [{delay: 30ms, chunk_delay: 10ms, chunk: 1, answer: {text: abc}}]", "s.yaml");
   const auto start = std::chrono::steady_clock::now();
   ASSERT_TRUE(ask("x", true));
   EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(70));  // four deltas

@@ -9,7 +9,8 @@ namespace {
 using testing::ElementsAre;
 
 constexpr std::string_view kStream =
-    ": comment\n\ndata: one\n\ndata:two\r\n\r\nevent: x\nid: 3\ndata: a\ndata: b\n\nretry: 5\n\ndata\n\ndata:\n\ndata: [DONE]\n\n";
+    ": comment\n\ndata: one\n\ndata:two\r\n\r\nevent: x\nid: 3\ndata: a\ndata: b\n\nretry: 5\n\ndata\n\ndata:\n\ndata: "
+    "[DONE]\n\n";
 
 TEST(Sse, ReadsTheDataOfEachEvent) {
   SseParser parser(1000);

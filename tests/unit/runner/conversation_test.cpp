@@ -15,8 +15,10 @@ TEST(Assistant, KeepsOnlyWhatTheApiKnows) {
   EXPECT_EQ(turn.message["content"], "");
   ASSERT_EQ(turn.calls.size(), 1U);
   EXPECT_EQ(turn.calls[0].id, "a");
-  const auto strange = readAssistant(*parseJson(R"({"message":{"content":7,"evil":1,"tool_calls":[{"function":{"name":"x","arguments":{"a":1}}},
-    {"id":"b"},{"id":"c","function":"no"},5,{"function":{"name":""}}]}})"), 3);
+  const auto strange = readAssistant(
+      *parseJson(R"({"message":{"content":7,"evil":1,"tool_calls":[{"function":{"name":"x","arguments":{"a":1}}},
+    {"id":"b"},{"id":"c","function":"no"},5,{"function":{"name":""}}]}})"),
+      3);
   EXPECT_TRUE(strange.malformed);
   EXPECT_FALSE(strange.message.contains("evil"));
   ASSERT_EQ(strange.calls.size(), 1U);
@@ -30,7 +32,8 @@ TEST(Context, TheOldestResultsAreCutAndNamed) {
   Conversation conversation("system", "context");
   for (int i = 1; i <= 4; ++i) {
     const ToolCall one{"id" + std::to_string(i), "fs.read", "{\"path\":\"f" + std::to_string(i) + "\"}"};
-    conversation.addAssistant(readAssistant(calls({call(one.name, one.arguments, one.id)}).body["choices"][0], i).message);
+    conversation.addAssistant(
+        readAssistant(calls({call(one.name, one.arguments, one.id)}).body["choices"][0], i).message);
     conversation.addResult(one, std::string(4000, 'x'));
   }
   const auto whole = conversation.tokens();
@@ -39,7 +42,8 @@ TEST(Context, TheOldestResultsAreCutAndNamed) {
   EXPECT_THAT(cut, testing::ElementsAre("fs.read {\"path\":\"f1\"}", "fs.read {\"path\":\"f2\"}"));
   EXPECT_LE(conversation.tokens(), whole - 1500);
   const Json& messages = conversation.messages();
-  EXPECT_THAT(messages[3]["content"].get<std::string>(), HasSubstr("cut to make room: the result of fs.read {\"path\":\"f1\"}, 4000 bytes"));
+  EXPECT_THAT(messages[3]["content"].get<std::string>(),
+              HasSubstr("cut to make room: the result of fs.read {\"path\":\"f1\"}, 4000 bytes"));
   EXPECT_EQ(messages[9]["content"].get<std::string>().size(), 4000U);
   EXPECT_EQ(messages[3]["tool_call_id"], "id1");  // the pair of call and result stays whole
   conversation.cutTo(1);

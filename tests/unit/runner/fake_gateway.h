@@ -25,12 +25,19 @@ inline Json call(const std::string& name, const std::string& arguments, const st
   return {{"id", id}, {"type", "function"}, {"function", {{"name", name}, {"arguments", arguments}}}};
 }
 inline Answer message(Json message) {
-  return {200, {{"choices", Json::array({{{"index", 0}, {"message", std::move(message)}, {"finish_reason", "stop"}}})},
-                {"usage", {{"prompt_tokens", 10}, {"completion_tokens", 5}}}}, {}, {}};
+  return {200,
+          {{"choices", Json::array({{{"index", 0}, {"message", std::move(message)}, {"finish_reason", "stop"}}})},
+           {"usage", {{"prompt_tokens", 10}, {"completion_tokens", 5}}}},
+          {},
+          {}};
 }
 inline Answer says(const std::string& text) { return message({{"role", "assistant"}, {"content", text}}); }
-inline Answer calls(std::vector<Json> all) { return message({{"role", "assistant"}, {"content", nullptr}, {"tool_calls", all}}); }
-inline Answer callsOne(const std::string& name, const Json& arguments) { return calls({call(name, dumpJson(arguments))}); }
+inline Answer calls(std::vector<Json> all) {
+  return message({{"role", "assistant"}, {"content", nullptr}, {"tool_calls", all}});
+}
+inline Answer callsOne(const std::string& name, const Json& arguments) {
+  return calls({call(name, dumpJson(arguments))});
+}
 inline Answer error(int status, const std::string& code, const std::string& text, std::string headers = {}) {
   return {status, {{"error", {{"message", text}, {"code", code}}}}, std::move(headers), {}};
 }
@@ -40,7 +47,7 @@ class FakeGateway {
   Json capabilities = Json::array({"fs.*", "shell.exec", "task.*", "message.send"});
   Json maxTurns = nullptr, maxContextTokens = nullptr, deadline = nullptr;
   bool hasTask = true;
-  std::deque<Answer> answers;   // then `rest` for ever
+  std::deque<Answer> answers;  // then `rest` for ever
   Answer rest = says("(nothing more)");
   int verdictStatus = 200;
 
@@ -65,8 +72,10 @@ class FakeGateway {
     const auto all = asked();
     if (all.empty()) return told;
     for (const Json& one : all.back()["messages"]) {
-      if (one["role"] == "assistant") told.clear();
-      else if (one["content"].is_string()) told += one["content"].get<std::string>() + "\n";
+      if (one["role"] == "assistant")
+        told.clear();
+      else if (one["content"].is_string())
+        told += one["content"].get<std::string>() + "\n";
     }
     return told;
   }
@@ -79,7 +88,8 @@ class FakeGateway {
       return out.answer(200, R"({"id":"task-2026-1120-001","title":"Make it","epoch":1,"fields":{},"body":"do"})");
     }
     if (request.target.starts_with("/self/task/") && verdictStatus != 200)
-      return out.answer(verdictStatus, R"({"type":"urn:agentos:error:task.stale_epoch","detail":"too late","remedy":"stop"})");
+      return out.answer(verdictStatus,
+                        R"({"type":"urn:agentos:error:task.stale_epoch","detail":"too late","remedy":"stop"})");
     if (request.target != "/v1/chat/completions") return out.answer(200, "{}");
     Answer answer;
     {
@@ -91,9 +101,18 @@ class FakeGateway {
     out.answer(answer.status, answer.body.is_null() ? "garbage" : dumpJson(answer.body), answer.headers);
   }
   Json self() const {
-    return {{"id", "maker.aaaaaa"}, {"agent", "maker"}, {"run", "maker.aaaaaa"},
-            {"contract", {{"name", "maker"}, {"digest", "d"}, {"capabilities", capabilities}, {"max_turns", maxTurns}, {"max_context_tokens", maxContextTokens}}},
-            {"budget", {{"left_micro_usd", nullptr}, {"turns_used", 0}}}, {"deadline", deadline}, {"models", Json::array({"a/b"})}};
+    return {{"id", "maker.aaaaaa"},
+            {"agent", "maker"},
+            {"run", "maker.aaaaaa"},
+            {"contract",
+             {{"name", "maker"},
+              {"digest", "d"},
+              {"capabilities", capabilities},
+              {"max_turns", maxTurns},
+              {"max_context_tokens", maxContextTokens}}},
+            {"budget", {{"left_micro_usd", nullptr}, {"turns_used", 0}}},
+            {"deadline", deadline},
+            {"models", Json::array({"a/b"})}};
   }
   std::mutex mutex_;
   FakeEndpoint endpoint_{[this](const FakeRequest& request, FakeConnection& out) { serve(request, out); }};

@@ -94,8 +94,8 @@ TEST_F(FileToolsTest, SearchesLines) {
 }
 
 TEST_F(FileToolsTest, ArgumentsAreChecked) {
-  for (const char* bad : {"{", "[]", "7", "{}", R"({"path":7})", R"({"path":"a","extra":1})", R"({"path":"a","lines":0})", R"({"path":"a","lines":"2"})",
-                          R"({"path":"a","path":"b"})"})
+  for (const char* bad : {"{", "[]", "7", "{}", R"({"path":7})", R"({"path":"a","extra":1})",
+                          R"({"path":"a","lines":0})", R"({"path":"a","lines":"2"})", R"({"path":"a","path":"b"})"})
     EXPECT_EQ(useText("fs.read", bad).error().code == ErrorCode::kNotFound, false) << bad;
   EXPECT_THAT(useText("fs.read", "{").error().message(), HasSubstr("arguments of fs.read are {"));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program as a room starts it, from its slot: exit statuses, its log, a stop.
-#include <gmock/gmock.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -27,7 +27,8 @@ class ProgramTest : public testing::Test {
   }
   pid_t start(std::vector<std::string> wrapper = {}) {
     std::vector<std::string> words = std::move(wrapper);
-    for (const std::string& word : {folder.path + "/slot/bin/agent-runner", std::string("--gateway"), gateway, std::string("--context"), folder.path + "/prompt.md"})
+    for (const std::string& word : {folder.path + "/slot/bin/agent-runner", std::string("--gateway"), gateway,
+                                    std::string("--context"), folder.path + "/prompt.md"})
       words.push_back(word);
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -36,7 +37,8 @@ class ProgramTest : public testing::Test {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, (folder.path + "/log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     posix_spawn_file_actions_addchdir_np(&actions, (folder.path + "/work").c_str());
-    std::vector<std::string> environment{"PATH=/usr/bin:/bin", "HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1"};
+    std::vector<std::string> environment{"PATH=/usr/bin:/bin", "HTTP_PROXY=http://127.0.0.1:1",
+                                         "http_proxy=http://127.0.0.1:1"};
     std::vector<char*> env;
     for (std::string& one : environment) env.push_back(one.data());
     env.push_back(nullptr);
@@ -58,13 +60,14 @@ class ProgramTest : public testing::Test {
 };
 
 TEST_F(ProgramTest, DoesItsWorkAndSaysEachStepInALine) {
-  fake.answers = {callsOne("shell.exec", {{"command", "tr a-z A-Z < in.txt > out.txt"}}), callsOne("fs.read", {{"path", "out.txt"}}),
-                  callsOne("task.complete", {{"summary", "shouted\nit"}})};
+  fake.answers = {callsOne("shell.exec", {{"command", "tr a-z A-Z < in.txt > out.txt"}}),
+                  callsOne("fs.read", {{"path", "out.txt"}}), callsOne("task.complete", {{"summary", "shouted\nit"}})};
   EXPECT_EQ(end(start()), 0) << log();
   EXPECT_EQ(folder.read("work/out.txt"), "INPUT");
   EXPECT_EQ(fake.verdict().first, "complete");
-  for (const char* line : {"run maker.aaaaaa of maker, task task-2026-1120-001 (Make it), tools: fs.read", "turn 1: 10+5 tokens, 1 tool calls\n",
-                           "tool shell.exec {\"command\":\"tr a-z A-Z", " ok, 7 bytes", "tool task.complete"})
+  for (const char* line : {"run maker.aaaaaa of maker, task task-2026-1120-001 (Make it), tools: fs.read",
+                           "turn 1: 10+5 tokens, 1 tool calls\n", "tool shell.exec {\"command\":\"tr a-z A-Z",
+                           " ok, 7 bytes", "tool task.complete"})
     EXPECT_THAT(log(), HasSubstr(line));
 }
 

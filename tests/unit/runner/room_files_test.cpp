@@ -34,7 +34,8 @@ TEST_F(RoomFilesTest, PathsAreResolvedBeneathTheirRoot) {
 }
 
 TEST_F(RoomFilesTest, WhatLeavesTheRootsIsRefused) {
-  for (const std::string& path : std::vector<std::string>{"..", "../secret", "/etc/passwd", "site/../../secret", "/", workspace + "-other/x", workspace + "/../secret"})
+  for (const std::string& path : std::vector<std::string>{"..", "../secret", "/etc/passwd", "site/../../secret", "/",
+                                                          workspace + "-other/x", workspace + "/../secret"})
     EXPECT_EQ(files.place(path).error().code, ErrorCode::kPathEscapes) << path;
   EXPECT_EQ(files.place("").error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(files.place(std::string("a\0b", 3)).error().code, ErrorCode::kInvalidArgument);

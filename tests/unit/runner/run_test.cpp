@@ -39,8 +39,11 @@ class RunTest : public testing::Test {
 };
 
 TEST_F(RunTest, WorksUntilTheVerdict) {
-  fake.answers = {callsOne("fs_write", {{"path", "a.md"}, {"content", "hello"}}), callsOne("fs.read", {{"path", "a.md"}}),
-                  callsOne("task.complete", {{"outcome", "success"}, {"handoff", {{"changed", "made a.md"}, {"next", "nothing"}}}, {"artifacts", {"a.md", "b.md"}}})};
+  fake.answers = {callsOne("fs_write", {{"path", "a.md"}, {"content", "hello"}}),
+                  callsOne("fs.read", {{"path", "a.md"}}),
+                  callsOne("task.complete", {{"outcome", "success"},
+                                             {"handoff", {{"changed", "made a.md"}, {"next", "nothing"}}},
+                                             {"artifacts", {"a.md", "b.md"}}})};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(room.read("a.md"), "hello");
   const auto [word, body] = fake.verdict();
@@ -58,8 +61,9 @@ TEST_F(RunTest, WorksUntilTheVerdict) {
 }
 
 TEST_F(RunTest, SeveralCallsInATurnRunInOrderAndNothingAfterTheVerdict) {
-  fake.answers = {calls({call("fs.write", R"({"path":"a","content":"1"})", "x"), call("task_fail", R"({"reason":"cannot"})", "y"),
-                         call("fs.write", R"({"path":"b","content":"2"})", "z")})};
+  fake.answers = {
+      calls({call("fs.write", R"({"path":"a","content":"1"})", "x"), call("task_fail", R"({"reason":"cannot"})", "y"),
+             call("fs.write", R"({"path":"b","content":"2"})", "z")})};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "fail");
   EXPECT_EQ(reason(), "cannot");
@@ -68,18 +72,20 @@ TEST_F(RunTest, SeveralCallsInATurnRunInOrderAndNothingAfterTheVerdict) {
 }
 
 TEST_F(RunTest, MistakesGoBackToTheModel) {
-  fake.answers = {calls({call("fs.fly", "{}", "1"), call("fs.read", "{broken", "2"), call("fs.read", R"({"path":"/etc/passwd"})", "3"),
-                         call("task.fail", "{}", "4")}),
+  fake.answers = {calls({call("fs.fly", "{}", "1"), call("fs.read", "{broken", "2"),
+                         call("fs.read", R"({"path":"/etc/passwd"})", "3"), call("task.fail", "{}", "4")}),
                   callsOne("task.complete", Json::object())};
   EXPECT_EQ(run(), kVerdictGiven);
   const std::string told = fake.lastTold();
-  for (const char* part : {"there is no tool 'fs.fly' here; there are: fs.read", "the arguments are no JSON", "outside this room's folders", "'reason'"})
+  for (const char* part : {"there is no tool 'fs.fly' here; there are: fs.read", "the arguments are no JSON",
+                           "outside this room's folders", "'reason'"})
     EXPECT_THAT(told, HasSubstr(part));
 }
 
 TEST_F(RunTest, AToolThatIsNotGrantedIsNotThere) {
   fake.capabilities = Json::array({"fs.read", "task.complete"});
-  fake.answers = {callsOne("shell.exec", {{"command", "touch " + room.path + "/evil"}}), callsOne("task.complete", Json::object())};
+  fake.answers = {callsOne("shell.exec", {{"command", "touch " + room.path + "/evil"}}),
+                  callsOne("task.complete", Json::object())};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_THAT(fake.lastTold(), HasSubstr("there is no tool 'shell.exec'"));
   EXPECT_FALSE(std::filesystem::exists(room.path + "/evil"));
@@ -105,7 +111,8 @@ TEST_F(RunTest, EndlessErrorsAreEnded) {
 
 TEST_F(RunTest, EndlessWorkEndsAtTheTurnsOfTheContract) {
   fake.maxTurns = 5;
-  for (int i = 0; i < 20; ++i) fake.answers.push_back(callsOne("fs.write", {{"path", "f" + std::to_string(i)}, {"content", "x"}}));
+  for (int i = 0; i < 20; ++i)
+    fake.answers.push_back(callsOne("fs.write", {{"path", "f" + std::to_string(i)}, {"content", "x"}}));
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "release");
   EXPECT_EQ(reason(), "max_turns");
@@ -115,7 +122,9 @@ TEST_F(RunTest, EndlessWorkEndsAtTheTurnsOfTheContract) {
 }
 
 TEST_F(RunTest, AnExhaustedBudgetHandsTheTaskOver) {
-  fake.answers = {callsOne("fs.write", {{"path", "half"}, {"content", "x"}}), error(429, "budget.exhausted", "per_run_usd of run maker.aaaaaa is 0.25 USD", "x-should-retry: false\r\n")};
+  fake.answers = {
+      callsOne("fs.write", {{"path", "half"}, {"content", "x"}}),
+      error(429, "budget.exhausted", "per_run_usd of run maker.aaaaaa is 0.25 USD", "x-should-retry: false\r\n")};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "release");
   EXPECT_THAT(reason(), testing::StartsWith("budget: 429 per_run_usd"));
@@ -124,14 +133,16 @@ TEST_F(RunTest, AnExhaustedBudgetHandsTheTaskOver) {
 }
 
 TEST_F(RunTest, TransientModelErrorsAreHealed) {
-  fake.answers = {error(502, "model.upstream", "bad gateway"), {503, nullptr, {}, {}}, callsOne("task.complete", Json::object())};
+  fake.answers = {
+      error(502, "model.upstream", "bad gateway"), {503, nullptr, {}, {}}, callsOne("task.complete", Json::object())};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "complete");
   EXPECT_EQ(fake.asked().size(), 3U);
 }
 
 TEST_F(RunTest, RetryAfterIsKeptTo) {
-  fake.answers = {error(429, "model.upstream", "slow", "Retry-After: 1\r\n"), callsOne("task.complete", Json::object())};
+  fake.answers = {error(429, "model.upstream", "slow", "Retry-After: 1\r\n"),
+                  callsOne("task.complete", Json::object())};
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_GE(std::chrono::steady_clock::now() - start, 1s);
@@ -154,7 +165,8 @@ TEST_F(RunTest, AModelThatStaysBrokenIsReleasedAndARefusalFailed) {
 TEST_F(RunTest, TheContextIsKeptWithinItsBound) {
   fake.maxContextTokens = 6000;
   room.write("big", std::string(9000, 'x'));
-  for (int i = 0; i < 5; ++i) fake.answers.push_back(callsOne("fs.read", {{"path", "big"}, {"from_line", 1}, {"lines", i + 1}}));
+  for (int i = 0; i < 5; ++i)
+    fake.answers.push_back(callsOne("fs.read", {{"path", "big"}, {"from_line", 1}, {"lines", i + 1}}));
   fake.answers.push_back(callsOne("task.complete", Json::object()));
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "complete");
@@ -173,8 +185,9 @@ TEST_F(RunTest, AContextThatCannotFitIsHandedOver) {
 
 TEST_F(RunTest, AGatewayThatSaysTooLargeMakesItCutMore) {
   room.write("big", std::string(9000, 'x'));
-  fake.answers = {callsOne("fs.read", {{"path", "big"}}), callsOne("fs.read", {{"path", "big"}, {"lines", 5}}), error(413, "too_large", "too large"),
-                  error(413, "too_large", "too large"), error(413, "too_large", "too large"), callsOne("task.complete", Json::object())};
+  fake.answers = {callsOne("fs.read", {{"path", "big"}}), callsOne("fs.read", {{"path", "big"}, {"lines", 5}}),
+                  error(413, "too_large", "too large"),   error(413, "too_large", "too large"),
+                  error(413, "too_large", "too large"),   callsOne("task.complete", Json::object())};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "complete");
   EXPECT_THAT(dumpJson(fake.asked().back()), HasSubstr("cut to make room"));
@@ -215,7 +228,9 @@ TEST_F(RunTest, AVerdictThatIsNotTakenIsToldAndAtLastNoVerdict) {
 }
 
 TEST_F(RunTest, AnswersOfAnyShapeEndInAVerdict) {
-  fake.answers = {{200, nullptr, {}, {}}, {200, *parseJson("[]"), {}, {}}, {200, *parseJson(R"({"choices":[7],"usage":[]})"), {}, {}}};
+  fake.answers = {{200, nullptr, {}, {}},
+                  {200, *parseJson("[]"), {}, {}},
+                  {200, *parseJson(R"({"choices":[7],"usage":[]})"), {}, {}}};
   fake.rest = {200, *parseJson(R"({"choices":[{"message":{"content":{"a":1},"tool_calls":[1,2]}}]})"), {}, {}};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_EQ(fake.verdict().first, "fail");
@@ -246,11 +261,14 @@ TEST_F(RunTest, AStopDuringAModelCallHandsOverAtOnce) {
 TEST_F(RunTest, ABigResultIsCutAndAFloodOfCallsBounded) {
   room.write("big", std::string(200'000, 'x'));
   std::vector<Json> flood;
-  for (int i = 0; i < 40; ++i) flood.push_back(call("fs.write", R"({"path":"f)" + std::to_string(i) + R"(","content":""})", "c" + std::to_string(i)));
+  for (int i = 0; i < 40; ++i)
+    flood.push_back(
+        call("fs.write", R"({"path":"f)" + std::to_string(i) + R"(","content":""})", "c" + std::to_string(i)));
   fake.answers = {callsOne("fs.read", {{"path", "big"}}), calls(flood), callsOne("task.complete", Json::object())};
   EXPECT_EQ(run(), kVerdictGiven);
   EXPECT_LT(fake.asked()[1]["messages"].back()["content"].get<std::string>().size(), 34'000U);
-  EXPECT_THAT(fake.asked()[1]["messages"].back()["content"].get<std::string>(), HasSubstr("the result has 200000 bytes"));
+  EXPECT_THAT(fake.asked()[1]["messages"].back()["content"].get<std::string>(),
+              HasSubstr("the result has 200000 bytes"));
   EXPECT_TRUE(std::filesystem::exists(room.path + "/f31"));
   EXPECT_FALSE(std::filesystem::exists(room.path + "/f32"));
   EXPECT_THAT(fake.lastTold(), HasSubstr("at most 32 calls in one turn"));

@@ -14,7 +14,8 @@ class SlotTest : public testing::Test {
  protected:
   SlotTest() {
     slot.write("runtime.yaml", "version: 1\nname: test\n");
-    for (const char* prompt : {"system", "nudge", "last_turns"}) slot.write(std::string("prompts/") + prompt + ".md", prompt);
+    for (const char* prompt : {"system", "nudge", "last_turns"})
+      slot.write(std::string("prompts/") + prompt + ".md", prompt);
     slot.write("config/runner.yaml", "");
   }
   Folder slot;
@@ -41,11 +42,13 @@ TEST_F(SlotTest, AnEmptyConfigurationIsTheDefaults) {
 }
 
 TEST_F(SlotTest, ABadConfigurationSaysEveryProblem) {
-  slot.write("config/runner.yaml", "max_turn: 3\nmax_turns: many\nbackoff: 5\nroots: workspace\nmax_file: 1\nmodel: ''\n");
+  slot.write("config/runner.yaml",
+             "max_turn: 3\nmax_turns: many\nbackoff: 5\nroots: workspace\nmax_file: 1\nmodel: ''\n");
   const auto runtime = loadRuntime(slot.path);
   ASSERT_FALSE(runtime);
   EXPECT_EQ(runtime.error().code, ErrorCode::kConfig);
-  for (const char* part : {"runner.yaml:1:1: max_turn: unknown key", "did you mean 'max_turns'", "2:12: max_turns", "backoff", "roots", "max_file", "model"})
+  for (const char* part : {"runner.yaml:1:1: max_turn: unknown key", "did you mean 'max_turns'", "2:12: max_turns",
+                           "backoff", "roots", "max_file", "model"})
     EXPECT_THAT(runtime.error().what, HasSubstr(part));
   slot.write("config/runner.yaml", "a: [");
   EXPECT_EQ(loadRuntime(slot.path).error().code, ErrorCode::kConfig);

@@ -12,7 +12,9 @@ using testing::HasSubstr;
 using namespace std::chrono_literals;
 class ShellToolTest : public ToolTest {
  protected:
-  std::string run(const std::string& command, std::int64_t timeout = 20) { return text("shell.exec", {{"command", command}, {"timeout_s", timeout}}); }
+  std::string run(const std::string& command, std::int64_t timeout = 20) {
+    return text("shell.exec", {{"command", command}, {"timeout_s", timeout}});
+  }
 };
 
 TEST_F(ShellToolTest, OutputAndStatusComeBack) {
@@ -34,6 +36,13 @@ TEST_F(ShellToolTest, EndlessOutputIsCutInTheMiddle) {
   EXPECT_THAT(output, HasSubstr("bytes cut"));
   EXPECT_THAT(output, HasSubstr("last"));
   EXPECT_THAT(run("yes", 1), HasSubstr("timed out"));
+}
+
+// The last words are in the pipe when the shell has gone already.
+TEST_F(ShellToolTest, NothingOfTheEndIsLost) {
+  for (int i = 0; i < 20; ++i)
+    ASSERT_THAT(run("printf a; head -c 60000 /dev/zero | tr '\\0' x; printf b; printf last"),
+                testing::EndsWith("xblast"));
 }
 
 TEST_F(ShellToolTest, WhatHangsIsEndedInTimeEvenWhenItIgnoresTerm) {

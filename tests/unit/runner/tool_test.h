@@ -12,7 +12,14 @@ class ToolTest : public testing::Test {
  protected:
   Result<ToolAnswer> use(const std::string& name, const Json& arguments) { return useText(name, dumpJson(arguments)); }
   Result<ToolAnswer> useText(const std::string& name, const std::string& arguments) {
-    const Toolbox box({.id = {}, .agent = {}, .capabilities = {"*"}, .maxTurns = {}, .maxContextTokens = {}, .leftMicroUsd = {}, .deadline = {}}, true);
+    const Toolbox box({.id = {},
+                       .agent = {},
+                       .capabilities = {"*"},
+                       .maxTurns = {},
+                       .maxContextTokens = {},
+                       .leftMicroUsd = {},
+                       .deadline = {}},
+                      true);
     const Tool* tool = box.find(name);
     if (!tool) return fail(ErrorCode::kNotFound, "no tool " + name);
     AGENTOS_TRY(const Json parsed, parseArguments(*tool, arguments));
