@@ -94,7 +94,8 @@ Result<void> FileTaskQueue::load(Database& db) {
     TaskId id = file.id;
     cached_.emplace(std::move(id), std::move(file));
   }));
-  ready_.beginLoading();
+  entries_.reserve(cached_.size());
+  ready_.beginLoading(cached_.size());
   ++scan_;
   Result<void> scanned;
   for (const TaskStatus status : kBelieved) {
@@ -188,7 +189,7 @@ Result<std::vector<Task>> FileTaskQueue::list(std::optional<TaskStatus> status) 
   std::vector<Task> tasks;
   for (const auto& [id, entry] : entries_) {
     if (status && entry.status != *status) continue;
-    if (auto unpacked = unpackTask(entry.packed, id, entry.status)) tasks.push_back(std::move(unpacked->task));
+    if (auto unpacked = unpackTask(entry.packed, id, entry.status)) tasks.push_back(*std::move(unpacked));
   }
   std::ranges::sort(tasks, [](const Task& a, const Task& b) {
     return std::tuple(a.status, a.created, a.id.str().size(), std::string_view(a.id.str())) <
@@ -277,8 +278,8 @@ Result<std::optional<Claim>> FileTaskQueue::claim(const TaskId& task, const Inst
   }
   dropVoided();
   const auto known = unpackTask(entry->second.packed, task, TaskStatus::kQueued);
-  if (known) AGENTOS_CHECK(checkAssigned(known->task, holder));
-  AGENTOS_TRY(const auto epoch, claims_->take(task, holder, known ? known->task.epoch : 0));
+  if (known) AGENTOS_CHECK(checkAssigned(*known, holder));
+  AGENTOS_TRY(const auto epoch, claims_->take(task, holder, known ? known->epoch : 0));
   if (!epoch) return std::nullopt;
   faultPoint("queue.claim.committed");
   return renameAndWrite({task, holder, *epoch});

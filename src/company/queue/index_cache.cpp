@@ -30,7 +30,8 @@ class Packer {
 class Unpacker {
  public:
   explicit Unpacker(std::string_view in) : in_(in) {}
-  bool good() const { return good_ && in_.empty(); }
+  bool isWhole() const { return good_; }
+  bool isAtEnd() const { return in_.empty(); }
   std::string_view view() {
     std::size_t size = 0;
     const auto [end, error] = std::from_chars(in_.data(), in_.data() + in_.size(), size);
@@ -71,20 +72,22 @@ class Unpacker {
 
 }  // namespace
 
+// What orders the queue comes first, so that a start reads that much of each row and no more.
 std::string packTask(const Task& task) {
   Packer pack;
+  pack.add(static_cast<std::int64_t>(task.priority));
+  pack.add(std::optional(task.created));
+  pack.add(task.notBefore);
+  pack.add(std::string_view(task.assignedTo));
   pack.add(interruptedAgent(task));
-  pack.add(std::string_view(task.title));
-  for (const std::string* text : {&task.createdBy, &task.assignedTo, &task.product, &task.outcome, &task.idempotencyKey,
+  pack.add(static_cast<std::int64_t>(task.dependsOn.size()));
+  for (const TaskId& id : task.dependsOn) pack.add(std::string_view(id.str()));
+  for (const std::string* text : {&task.title, &task.createdBy, &task.product, &task.outcome, &task.idempotencyKey,
                                   &task.claimedBy, &task.promotedBy}) {
     pack.add(std::string_view(*text));
   }
   pack.add(task.tags);
-  pack.add(static_cast<std::int64_t>(task.priority));
-  pack.add(static_cast<std::int64_t>(task.dependsOn.size()));
-  for (const TaskId& id : task.dependsOn) pack.add(std::string_view(id.str()));
-  pack.add(std::optional(task.created));
-  for (const auto* time : {&task.notBefore, &task.deadline, &task.promotedAt}) pack.add(*time);
+  for (const auto* time : {&task.deadline, &task.promotedAt}) pack.add(*time);
   for (const std::int64_t number : {task.attempts, task.attempt, task.epoch, std::int64_t{task.promotable}}) {
     pack.add(number);
   }
@@ -93,32 +96,55 @@ std::string packTask(const Task& task) {
   return std::move(pack.out);
 }
 
-std::optional<UnpackedTask> unpackTask(std::string_view packed, const TaskId& id, TaskStatus status) {
+namespace {
+
+std::optional<ReadyFacts> takeFacts(Unpacker& in, TaskStatus status) {
+  ReadyFacts facts;
+  facts.status = status;
+  facts.priority = static_cast<Priority>(in.integer() & 3);
+  facts.created = in.time().value_or(Timestamp{});
+  facts.notBefore = in.time();
+  facts.assignedTo = in.view();
+  facts.interrupted = in.view();
+  for (std::int64_t left = in.integer(); in.isWhole() && left > 0; --left) {
+    auto needed = TaskId::parse(in.view());
+    if (!needed) return std::nullopt;
+    facts.dependsOn.push_back(*std::move(needed));
+  }
+  return in.isWhole() ? std::optional(std::move(facts)) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ReadyFacts> unpackFacts(std::string_view packed, TaskStatus status) {
   Unpacker in(packed);
-  UnpackedTask out;
-  Task& task = out.task;
-  out.interrupted = in.text();
+  return takeFacts(in, status);
+}
+
+std::optional<Task> unpackTask(std::string_view packed, const TaskId& id, TaskStatus status) {
+  Unpacker in(packed);
+  auto facts = takeFacts(in, status);
+  if (!facts) return std::nullopt;
+  Task task;
   task.id = id;
   task.status = status;
-  for (std::string* text : {&task.title, &task.createdBy, &task.assignedTo, &task.product, &task.outcome,
-                            &task.idempotencyKey, &task.claimedBy, &task.promotedBy}) {
+  task.priority = facts->priority;
+  task.created = facts->created;
+  task.notBefore = facts->notBefore;
+  task.assignedTo = std::move(facts->assignedTo);
+  task.dependsOn = std::move(facts->dependsOn);
+  for (std::string* text : {&task.title, &task.createdBy, &task.product, &task.outcome, &task.idempotencyKey,
+                            &task.claimedBy, &task.promotedBy}) {
     *text = in.view();
   }
   task.tags = in.list();
-  task.priority = static_cast<Priority>(in.integer() & 3);
-  for (const std::string& text : in.list()) {
-    auto needed = TaskId::parse(text);
-    if (!needed) return std::nullopt;
-    task.dependsOn.push_back(*std::move(needed));
-  }
-  task.created = in.time().value_or(Timestamp{});
-  for (auto* time : {&task.notBefore, &task.deadline, &task.promotedAt}) *time = in.time();
+  for (auto* time : {&task.deadline, &task.promotedAt}) *time = in.time();
   for (std::int64_t* number : {&task.attempts, &task.attempt, &task.epoch}) *number = in.integer();
   task.promotable = in.integer() != 0;
   task.verify = in.list();
   task.artifacts = in.list();
-  if (!in.good()) return std::nullopt;
-  return out;
+  if (!in.isWhole() || !in.isAtEnd()) return std::nullopt;
+  return task;
 }
 
 Result<std::unique_ptr<IndexCache>> IndexCache::open(Database& db) {

@@ -10,17 +10,15 @@
 
 #include "base/files.h"
 #include "base/sqlite.h"
+#include "company/queue/ready_index.h"
 #include "company/task.h"
 
 namespace agentos::company {
 
-// A task without its body, hand-off and runs, in one string; `interrupted` is what interruptedAgent() said.
+// A task without its body, hand-off and runs, in one string.
 std::string packTask(const Task& task);
-struct UnpackedTask {
-  Task task;
-  std::string interrupted;
-};
-std::optional<UnpackedTask> unpackTask(std::string_view packed, const TaskId& id, TaskStatus status);
+std::optional<ReadyFacts> unpackFacts(std::string_view packed, TaskStatus status);
+std::optional<Task> unpackTask(std::string_view packed, const TaskId& id, TaskStatus status);
 
 struct CachedFile {
   TaskId id;

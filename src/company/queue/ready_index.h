@@ -33,7 +33,10 @@ class ReadyIndex {
   void put(const TaskId& id, ReadyFacts facts);
   void remove(const TaskId& id);
   // Between these two, put() only collects: dependencies are looked at once, at the end.
-  void beginLoading() { loading_ = true; }
+  void beginLoading(std::size_t expected) {
+    loading_ = true;
+    nodes_.reserve(expected);
+  }
   void endLoading();
   // An archived task appeared or went: whoever waits for ids that are not here is looked at again.
   void recheckUnknown();

@@ -124,10 +124,8 @@ Result<void> FileTaskQueue::considerRecord(TaskStatus status, const TaskId& id, 
     return {};
   }
   if (const auto row = cached_.find(id); row != cached_.end() && row->second.status == status && row->second.stamp == stamp) {
-    if (auto unpacked = unpackTask(row->second.packed, id, status)) {
-      ReadyFacts facts = readyFactsOf(unpacked->task);
-      facts.interrupted = unpacked->interrupted;
-      index(id, Entry{status, stamp, std::move(row->second.packed)}, std::move(facts));
+    if (auto facts = unpackFacts(row->second.packed, status)) {
+      index(id, Entry{status, stamp, std::move(row->second.packed)}, *std::move(facts));
       return {};
     }
   }
