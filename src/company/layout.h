@@ -18,11 +18,18 @@
 
 namespace agentos::company {
 
-// company.yaml: name, timezone, caps {per_day_usd, per_month_usd}, scopes {<data scope>: [company paths]}.
+// How long a failed attempt waits before the next: `first`, doubled with each failure, at most `longest`.
+struct RetryBackoff {
+  Nanoseconds first = std::chrono::minutes(1), longest = std::chrono::hours(1);
+};
+
+// company.yaml: name, timezone, caps {per_day_usd, per_month_usd}, scopes {<data scope>: [company paths]},
+// retry {backoff: 1m..1h}.
 struct CompanySettings {
   std::string name, timezone = "UTC";
   std::optional<MicroUsd> perDay, perMonth;  // caps of the whole company
   std::vector<std::pair<std::string, std::vector<std::string>>> scopes;  // data scope → company paths
+  RetryBackoff retry;
 };
 std::expected<CompanySettings, std::vector<YamlProblem>> parseCompanySettings(std::string_view text, std::string file);
 

@@ -6,7 +6,8 @@
 namespace agentos::company {
 namespace {
 
-constexpr std::string_view kKeys[] = {"name", "timezone", "caps", "scopes"};
+constexpr std::string_view kKeys[] = {"name", "timezone", "caps", "scopes", "retry"};
+constexpr std::string_view kRetryKeys[] = {"backoff"};
 constexpr std::string_view kCapKeys[] = {"per_day_usd", "per_month_usd"};
 
 // Collects every problem of the file, not only the first.
@@ -43,6 +44,8 @@ class SettingsReader {
       readCaps(entry.value);
     } else if (entry.key == "scopes") {
       readScopes(entry.value);
+    } else if (entry.key == "retry") {
+      readRetry(entry.value);
     } else {
       refuseKey(entry, entry.key, kKeys);
     }
@@ -77,6 +80,29 @@ class SettingsReader {
       }
       (entry.key == "per_day_usd" ? settings.perDay : settings.perMonth) = *amount;
     }
+  }
+
+  void readRetry(const YamlNode& retry) {
+    if (retry.kind != YamlNode::Kind::kMap) return refuse(retry.mark, "retry", "not a map", "backoff: 1m..1h");
+    for (const auto& entry : retry.entries) {
+      if (entry.key == "backoff") {
+        readBackoff(entry.value);
+      } else {
+        refuseKey(entry, "retry." + entry.key, kRetryKeys);
+      }
+    }
+  }
+
+  void readBackoff(const YamlNode& node) {
+    const std::string_view text = node.scalar;
+    const auto dots = text.find("..");
+    const auto first = parseDuration(text.substr(0, dots));
+    const auto longest = dots == std::string_view::npos ? first : parseDuration(text.substr(dots + 2));
+    if (!first || !longest || first->count() <= 0 || *longest < *first || *longest > std::chrono::hours(24 * 365)) {
+      return refuse(node.mark, "retry.backoff", "'" + node.scalar + "' is no range of durations",
+                    "the first wait and the longest, such as 1m..1h");
+    }
+    settings.retry = {*first, *longest};
   }
 
   void readScopes(const YamlNode& scopes) {

@@ -155,7 +155,7 @@ Result<void> FileTaskQueue::perform(const PendingMove& move) {
 
 Result<void> FileTaskQueue::carryOut(const PendingMove& move) {
   // Rewritten before it is renamed: nobody may find it in queued/ without its not_before.
-  auto done = rewriteTask(move.from, move.task, [&](Task task) -> Result<Task> { return applyMove(std::move(task), move); });
+  auto done = rewriteTask(move.from, move.task, [&](Task task) -> Result<Task> { return applyMove(std::move(task), move, company_.settings().retry); });
   if (done) {
     faultPoint(("queue." + move.kind + ".rewritten").c_str());
     done = moveFile(company_.tasksFd(move.from), fileOf(move.task), company_.tasksFd(move.to), fileOf(move.task));
@@ -168,6 +168,15 @@ Result<void> FileTaskQueue::carryOut(const PendingMove& move) {
 Result<void> FileTaskQueue::finish(const PendingMove& move) {
   auto loaded = loadRecord(move.to, move.task);
   if (loaded && (move.kind == "decline" || move.kind == "reject")) tellCreator(move, loaded->task);
+  const bool deadLetter = move.kind == "fail" && move.to == TaskStatus::kFailed && move.actor.empty();
+  // Told before it is settled, as the creator is: a crash between the two tells it twice, never not at all.
+  emit({.kind = deadLetter ? "task.dead_lettered" : std::string(eventOf(move.kind, move.to)),
+        .task = move.task,
+        .holder = move.holder,
+        .agent = agentNameOf(move.holder),
+        .actor = move.actor,
+        .detail = move.outcome.empty() ? move.reason : move.outcome + (move.reason.empty() ? "" : ": " + move.reason),
+        .epoch = move.epoch});
   auto settled = claims_->settle(move);
   faultPoint(("queue." + move.kind + ".settled").c_str());
   if (loaded) {
@@ -176,14 +185,6 @@ Result<void> FileTaskQueue::finish(const PendingMove& move) {
   } else {
     unindex(move.task);  // moved on by somebody already: the next refresh finds it
   }
-  const bool deadLetter = move.kind == "fail" && move.to == TaskStatus::kFailed && move.actor.empty();
-  emit({.kind = deadLetter ? "task.dead_lettered" : std::string(eventOf(move.kind, move.to)),
-        .task = move.task,
-        .holder = move.holder,
-        .agent = agentNameOf(move.holder),
-        .actor = move.actor,
-        .detail = move.outcome.empty() ? move.reason : move.outcome + (move.reason.empty() ? "" : ": " + move.reason),
-        .epoch = move.epoch});
   // The file lies where it should; a row that a full disk kept is dropped by recover(), which finds nothing left to do.
   if (!settled && move.epoch != 0) voided_[move.task] = move.epoch;
   return {};

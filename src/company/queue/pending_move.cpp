@@ -11,8 +11,6 @@ namespace {
 
 using enum TaskStatus;
 
-constexpr auto kFirstBackoff = std::chrono::minutes(1);
-constexpr auto kLongestBackoff = std::chrono::hours(1);
 // A holder that died twice may have been unlucky; from the third time on the task itself waits longer and longer.
 constexpr std::int64_t kFreeReleases = 2;
 
@@ -55,14 +53,14 @@ bool wasApplied(const Task& task, const RunRecord& run) {
 }
 
 // A holder's word: the run it ends becomes evidence, and the task is nobody's again.
-void endRun(Task& task, const PendingMove& move) {
+void endRun(Task& task, const PendingMove& move, const RetryBackoff& retry) {
   if (move.kind == "fail") {
     task.attempt += 1;
-    if (move.to == kQueued) task.notBefore = move.at + backoffAfter(task.attempt);
+    if (move.to == kQueued) task.notBefore = move.at + backoffAfter(task.attempt, retry);
   }
   if (move.kind == "release") {
     const std::int64_t over = releasesInARow(task) - kFreeReleases;
-    if (over > 0) task.notBefore = move.at + backoffAfter(over);
+    if (over > 0) task.notBefore = move.at + backoffAfter(over, retry);
   }
   for (const std::string& artifact : move.artifacts) {
     if (std::ranges::find(task.artifacts, artifact) == task.artifacts.end()) task.artifacts.push_back(artifact);
@@ -101,12 +99,13 @@ std::string_view eventOf(std::string_view kind, TaskStatus to) {
   return namesOf(kind).event;
 }
 
-Nanoseconds backoffAfter(std::int64_t failures) {
-  const std::int64_t doublings = std::clamp<std::int64_t>(failures - 1, 0, 10);
-  return std::min<Nanoseconds>(kFirstBackoff * (std::int64_t{1} << doublings), kLongestBackoff);
+Nanoseconds backoffAfter(std::int64_t failures, const RetryBackoff& retry) {
+  const std::int64_t doublings = std::clamp<std::int64_t>(failures - 1, 0, 62);
+  if (retry.first.count() > retry.longest.count() >> doublings) return retry.longest;
+  return retry.first * (std::int64_t{1} << doublings);
 }
 
-Task applyMove(Task task, const PendingMove& move) {
+Task applyMove(Task task, const PendingMove& move, const RetryBackoff& retry) {
   task.status = move.to;
   task.claimedBy.clear();
   task.outcome = move.outcome;
@@ -120,7 +119,7 @@ Task applyMove(Task task, const PendingMove& move) {
   task.runs.push_back(run);
   if (task.runs.size() > kMaxRuns) task.runs.erase(task.runs.begin());
   if (isHoldersOwn(move)) {
-    endRun(task, move);
+    endRun(task, move, retry);
   } else {
     moveByPerson(task, move);
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "company/layout.h"
 #include "company/task.h"
 
 namespace agentos::company {
@@ -25,14 +26,13 @@ std::string toJson(const PendingMove& move);
 Result<PendingMove> pendingMoveOf(const std::string& json);
 
 // The task as the move leaves it. Applied twice it changes nothing more: `at` tells that it was here.
-Task applyMove(Task task, const PendingMove& move);
+Task applyMove(Task task, const PendingMove& move, const RetryBackoff& retry);
 
 // What an operator's move from one directory to another is called; empty when there is none (docs/company.md).
 std::string_view operatorMove(TaskStatus from, TaskStatus to);
 // "task.completed" for "complete".
 std::string_view eventOf(std::string_view kind, TaskStatus to);
 
-// One minute, doubled with each failed attempt, at most an hour.
-Nanoseconds backoffAfter(std::int64_t failures);
+Nanoseconds backoffAfter(std::int64_t failures, const RetryBackoff& retry);
 
 }  // namespace agentos::company

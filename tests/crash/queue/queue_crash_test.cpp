@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "company/messages.h"
 #include "fixture.h"
 
 namespace agentos::company {
@@ -87,6 +88,10 @@ TEST_P(QueueCrash, LeadsToOneOutcome) {
   EXPECT_EQ(task.claimedBy.empty(), !crash.stillHeld);
   const std::string text = slurp(pathOf(task.status, id));
   EXPECT_NE(text.find("status: " + std::string(directoryOf(crash.expected)) + "\n"), std::string::npos) << text;
+  // What recover() carried to its end it tells; what was settled had been told before.
+  const bool wasSettled = std::string(crash.point).ends_with(".settled");
+  if (step != "claim") EXPECT_EQ(events.size(), wasSettled ? 0U : 1U);
+  if (step == "decline") EXPECT_FALSE(readInbox(*company, "grower")->empty());
   // A second recovery finds nothing to do.
   openAll();
   events.clear();

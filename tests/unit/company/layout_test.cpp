@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using namespace std::chrono_literals;
 
 unsigned modeOf(const std::string& path) {
   struct stat info{};
@@ -31,7 +32,7 @@ std::vector<std::string> problemsOf(const std::string& text) {
 TEST(CompanySettings, ReadsEverything) {
   auto settings = parseCompanySettings(
       "name: acme\ntimezone: Europe/Berlin\ncaps: {per_day_usd: 12.50, per_month_usd: 300}\n"
-      "scopes:\n  public: [knowledge, products/site]\n", "company.yaml");
+      "scopes:\n  public: [knowledge, products/site]\nretry: { backoff: 5s..10m }\n", "company.yaml");
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->name, "acme");
   EXPECT_EQ(settings->timezone, "Europe/Berlin");
@@ -39,6 +40,17 @@ TEST(CompanySettings, ReadsEverything) {
   EXPECT_EQ(settings->perMonth->count, 300'000'000);
   ASSERT_EQ(settings->scopes.size(), 1U);
   EXPECT_THAT(settings->scopes[0].second, ElementsAre("knowledge", "products/site"));
+  EXPECT_EQ(settings->retry.first, 5s);
+  EXPECT_EQ(settings->retry.longest, 10min);
+}
+
+TEST(CompanySettings, RefusesABackoffThatIsNone) {
+  for (const std::string bad : {"soon", "0s..1m", "10m..1m", "5s..", "..5s", "1s..9000d", "[1s, 2s]"}) {
+    const auto problems = problemsOf("name: acme\nretry: { backoff: " + bad + " }\n");
+    ASSERT_EQ(problems.size(), 1U) << bad;
+    EXPECT_THAT(problems[0], HasSubstr("retry.backoff")) << bad;
+  }
+  EXPECT_THAT(problemsOf("name: acme\nretry: { bakcoff: 1s..2s }\n"), ElementsAre(HasSubstr("did you mean backoff")));
 }
 
 TEST(CompanySettings, TellsEveryProblemWithItsPlace) {
