@@ -238,8 +238,12 @@ Result<void> rewriteFile(int dirFd, const std::string& name, std::string_view by
               out.st_size == old.st_size && out.st_mtim.tv_sec == old.st_mtim.tv_sec &&
               out.st_mtim.tv_nsec == old.st_mtim.tv_nsec;
   if (!same) {
-    renameat2(dirFd, temporary, dirFd, name, RENAME_EXCHANGE);
-    ::unlinkat(dirFd, temporary.c_str(), 0);
+    // Where `name` was moved away in this instant, theirs goes back under its name; failing that too, it stays beside it.
+    if (renameat2(dirFd, temporary, dirFd, name, RENAME_EXCHANGE) == 0) {
+      ::unlinkat(dirFd, temporary.c_str(), 0);
+    } else {
+      renameat2(dirFd, temporary, dirFd, name, RENAME_NOREPLACE);
+    }
     return changed();
   }
   ::unlinkat(dirFd, temporary.c_str(), 0);
