@@ -67,6 +67,7 @@ class Launcher {
   Fd lock_, socket_, signals_, headsIn_, headsOut_;
   Kept spawner_, daemon_;
   bool ending_ = false, over_ = false;
+  bool served_ = false;  // the daemon was ready once: from then on its end is an accident
   std::optional<TimePoint> killAt_;
   int status_ = 0;
 };
@@ -183,9 +184,9 @@ void Launcher::ended(Kept& kept, int status) {
     return;
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (isDaemon && (code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, not an accident
+  if (isDaemon && (!served_ || code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, no accident
     over_ = ending_ = true;
-    status_ = code;
+    status_ = code < 0 ? 1 : code;
     return;
   }
   const auto wait = kept.backoff.ended(Steady::now());
@@ -209,6 +210,7 @@ void Launcher::end() {
 void Launcher::anchor() {
   auto head = receiveHead(headsIn_.get());
   if (!head) return;
+  served_ = true;
   if (auto kept = govern::appendAnchor(config_.paths.auditAnchor(), *head, SystemClock().now()); !kept) {
     spdlog::error("audit anchor: {}", kept.error().message());
   }

@@ -24,10 +24,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-int exitStatusOf(const Error& error) {
-  return error.code == ErrorCode::kAlreadyRunning ? kExitRefused : error.code == ErrorCode::kConfig ? kExitConfig : 1;
-}
-
 Result<Fd> apiSocket(const Options& options, const Config& config) {
   if (options.socketFd < 0) return listenUnix(config.paths.socket(), static_cast<mode_t>(config.socketMode));
   ::fcntl(options.socketFd, F_SETFD, FD_CLOEXEC);
@@ -62,8 +58,9 @@ asio::awaitable<void> Service::run(Fd socket) {
   auto started = co_await daemon->start(std::move(socket));
   if (!started) {
     spdlog::critical("{}", started.error().message());
-    status = exitStatusOf(started.error());
+    status = infoOf(started.error().code).exitStatus;
   } else {
+    sendHead(anchorPipe.get(), daemon->events().log().head());  // also says to the launcher that this daemon served
     spdlog::info("ready");
     notifyManager("READY=1");
     co_await obeySignals();
@@ -114,7 +111,7 @@ int runServe(const Options& options) {
   Service service;
   if (auto served = serve(options, *std::move(config), service); !served) {
     spdlog::critical("{}", served.error().message());
-    return exitStatusOf(served.error());
+    return infoOf(served.error().code).exitStatus;
   }
   return service.status;
 }

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "real_agentd.h"
+
+namespace agentos::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(Launcher, ASecondOneRefusesWithTheFirstOnesPid) {
+  RealAgentd agentd;
+  agentd.start();
+  const Answer second = runProgram({"agentd", "--prefix", agentd.prefix(), "--user", "nobody"});
+  EXPECT_EQ(second.status, 4);
+  EXPECT_NE(second.err.find(std::to_string(agentd.launcher())), std::string::npos) << second.err;
+  EXPECT_EQ(agentd.ctl({"system", "info"}).status, 0) << "and the first one goes on";
+}
+
+TEST(Launcher, RefusalsNameWhatWouldHelp) {
+  const Answer unknown = runProgram({"agentd", "--prefix", "/var/tmp/agentos-it-none", "--user", "no-such-user"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_NE(unknown.err.find("--user"), std::string::npos);
+  EXPECT_NE(unknown.err.find("no-such-user"), std::string::npos);
+  const Answer root = runProgram({"agentd", "--prefix", "/var/tmp/agentos-it-none", "--user", "root"});
+  EXPECT_EQ(root.status, 2);
+  const Answer plain = runProgram({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                                   std::string(AGENTOS_BIN_DIR) + "/agentd", "--prefix", "/var/tmp/agentos-it-none"});
+  EXPECT_EQ(plain.status, 4);
+  EXPECT_NE(plain.err.find("as root"), std::string::npos);
+  EXPECT_FALSE(fs::exists("/var/tmp/agentos-it-none"));
+}
+
+TEST(Launcher, ACleanStopLeavesNothingBehind) {
+  RealAgentd agentd;
+  agentd.contract("web", "run: { mode: service, command: [\"/bin/sleep\", \"1000\"] }\n");
+  agentd.start();
+  ASSERT_TRUE(eventually([&] { return agentd.ctl({"inspect", "web", "-o", "json"}).status == 0 && agentd.status("web")["state"] == "running"; }));
+  const pid_t init = agentd.status("web")["pid"];
+  const std::string group = agentd.cgroup("");
+  const auto halves = childrenOf(agentd.launcher());
+  EXPECT_EQ(agentd.stop(), 0);
+  EXPECT_FALSE(isAlive(init));
+  for (const pid_t half : halves) EXPECT_FALSE(isAlive(half));
+  EXPECT_FALSE(fs::exists(group)) << group;
+  EXPECT_FALSE(fs::exists(agentd.prefix() + "/run/agentd/agentd.sock"));
+  EXPECT_FALSE(fs::exists(agentd.prefix() + "/run/agentd/agentd.pid"));
+}
+
+TEST(Launcher, TheDaemonHasNoPrivilegesAndTheSocketItsMode) {
+  RealAgentd agentd;
+  agentd.start();
+  const std::string status = readWhole("/proc/" + std::to_string(agentd.daemon()) + "/status");
+  EXPECT_NE(status.find("Uid:\t65534\t65534\t65534\t65534"), std::string::npos) << status;
+  EXPECT_NE(status.find("CapEff:\t0000000000000000"), std::string::npos);
+  EXPECT_NE(status.find("CapPrm:\t0000000000000000"), std::string::npos);
+  EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos);
+  struct stat socket{};
+  ASSERT_EQ(::stat((agentd.prefix() + "/run/agentd/agentd.sock").c_str(), &socket), 0);
+  EXPECT_EQ(socket.st_mode & 0777U, 0660U);
+  EXPECT_EQ(socket.st_uid, 65534U);
+}
+
+TEST(Launcher, AStopKeepsAgentsWhereTheConfigurationSaysSo) {
+  RealAgentd agentd;
+  agentd.config("stop: { agents: keep, grace: 500ms }\npolicy: { allow_unlimited_without_controllers: true }\n");
+  agentd.contract("web", "run: { mode: service, command: [\"/bin/sleep\", \"1000\"] }\n");
+  agentd.start();
+  ASSERT_TRUE(eventually([&] { return agentd.ctl({"inspect", "web", "-o", "json"}).status == 0 && agentd.status("web")["state"] == "running"; }));
+  const Json before = agentd.status("web");
+  EXPECT_EQ(agentd.stop(), 0);
+  EXPECT_TRUE(isAlive(before["pid"]));
+  agentd.start();
+  EXPECT_EQ(agentd.status("web")["id"], before["id"]);
+  EXPECT_EQ(agentd.ctl({"kill", before["id"]}).status, 0);
+}
+
+TEST(Launcher, TruncatingTheAuditLogShowsSinceRootKnowsItsHead) {
+  RealAgentd agentd;
+  agentd.start();
+  agentd.addTask("leave a trace", "nobody-in-particular");
+  const std::string anchor = agentd.prefix() + "/var/lib/agentd-root/audit.anchor";
+  ASSERT_TRUE(eventually([&] { return agentd.ask({"audit", "verify"}).value("anchored_up_to", 0) >= 3; }));
+  struct stat status{};
+  ASSERT_EQ(::stat(anchor.c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 0U);
+  ASSERT_EQ(agentd.stop(), 0);
+  // As agentd's own user could: the last two lines go.
+  for (const auto& file : fs::directory_iterator(agentd.prefix() + "/var/lib/agentd/audit")) {
+    std::string text = readWhole(file.path().string());
+    for (int lines = 0; lines < 2; ++lines) text.resize(text.rfind('\n', text.size() - 2) + 1);
+    std::ofstream(file.path()) << text;
+  }
+  agentd.start();
+  const Answer verify = agentd.ctl({"audit", "verify"});
+  EXPECT_NE(verify.status, 0);
+  EXPECT_NE(verify.out.find("broken"), std::string::npos) << verify.out << verify.err;
+}
+
+TEST(Launcher, CheckSaysEveryProblemAndStartsNothing) {
+  RealAgentd agentd;
+  std::ofstream(agentd.prefix() + "/etc/agents/broken.yaml") << "nmae: x\n";
+  const Answer check = runProgram({"agentd", "--prefix", agentd.prefix(), "--company", agentd.company(), "--check"});
+  EXPECT_EQ(check.status, 2);
+  EXPECT_NE(check.err.find("broken.yaml:1:1"), std::string::npos) << check.err;
+  EXPECT_FALSE(fs::exists(agentd.prefix() + "/var"));
+  fs::remove(agentd.prefix() + "/etc/agents/broken.yaml");
+  EXPECT_EQ(runProgram({"agentd", "--prefix", agentd.prefix(), "--company", agentd.company(), "--check"}).status, 0);
+}
+
+TEST(Launcher, ABrokenConfigurationOrCompanyEndsItWithTheReason) {
+  RealAgentd agentd;
+  agentd.config("usr: nobody\n");
+  const Answer config = runProgram({"agentd", "--prefix", agentd.prefix(), "--user", "nobody"});
+  EXPECT_EQ(config.status, 2);
+  EXPECT_NE(config.err.find("did you mean \"user\""), std::string::npos) << config.err;
+  agentd.config("");
+  const Answer company = runProgram({"agentd", "--prefix", agentd.prefix(), "--company", agentd.prefix() + "/nowhere", "--user", "nobody"});
+  EXPECT_NE(company.status, 0);
+  EXPECT_NE(company.err.find("nowhere"), std::string::npos) << company.err;
+}
+
+// A state directory without room: named, and what was promised before is still there.
+TEST(Launcher, AFullDiskIsNamedAndLosesNothing) {
+  RealAgentd agentd;
+  const std::string state = agentd.prefix() + "/var/lib/agentd";
+  fs::create_directories(state);
+  ASSERT_EQ(::mount("none", state.c_str(), "tmpfs", 0, "size=8m,mode=0755"), 0);
+  agentd.contract("maker", "schedule: { every: 24h }\nrun: { mode: cycle, command: [\"/bin/true\"] }\n");
+  agentd.start();
+  const std::string task = agentd.addTask("work", "maker");
+  std::ofstream(state + "/filler") << std::string(16 << 20, 'x');
+  const Answer full = agentd.ctl({"cycle", "run", "maker"});
+  EXPECT_NE(full.status, 0);
+  EXPECT_NE(full.err.find("No space left"), std::string::npos) << full.err;
+  EXPECT_EQ(agentd.ctl({"ps"}).status, 0) << "it still answers";
+  fs::remove(state + "/filler");
+  ASSERT_TRUE(eventually([&] {
+    agentd.ctl({"cycle", "run", "maker"});
+    return agentd.statusOf(task) == "done";
+  }, 15s)) << agentd.statusOf(task);
+  agentd.stop();
+  ::umount2(state.c_str(), MNT_DETACH);
+}
+
+}  // namespace
+}  // namespace agentos::test
