@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the demonstration looks: one line an event, coloured on a terminal."""
+import datetime
 import os
 import sys
 
@@ -35,7 +36,7 @@ def describe(entry):
         cost = data.get("cost_micro_usd", 0)
         tokens = data.get("input_tokens", 0) + data.get("output_tokens", 0)
         return "spends", f"{dollars(cost)}  {tokens} tokens of {data.get('model', '?')}", DIM
-    if kind.startswith("agent.") and kind.split(".")[1] in ("idle", "starved", "blocked"):
+    if kind.startswith("cycle.") and kind.split(".")[1] in ("idle", "starved", "blocked"):
         return kind.split(".")[1], f"$0  {reason}", DIM
     return shown.get(kind)
 
@@ -77,9 +78,13 @@ class Screen:
     def command(self, command, why):
         self.line(f"  {command:<66} {self.paint('# ' + why, DIM) if why else ''}".rstrip())
 
-    def event(self, entry, seconds):
+    def start(self):
+        self.began = datetime.datetime.now(datetime.timezone.utc)
+
+    def event(self, entry):
         shown = describe(entry)
         if shown:
+            seconds = (datetime.datetime.fromisoformat(entry["time"].replace("Z", "+00:00")) - self.began).total_seconds()
             verb, text, colour = shown
             who = entry.get("instance") or entry.get("agent") or "-"
             self.line(f"  {seconds:6.2f}  {who:<18} {self.paint(f'{verb:<11}', colour)} {text}".rstrip())
