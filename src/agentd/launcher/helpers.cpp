@@ -2,6 +2,7 @@
 #include "agentd/launcher/helpers.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -56,6 +57,13 @@ Result<void> runKeeper(const Config& config) {
 Result<void> removeKeeper(const Config& config) {
   AGENTOS_TRY(const std::string root, cgroupRoot(config.paths));
   return runToEnd({"agentd-keeper", {programDirectory() + "/agentd-keeper", "--remove", "--root", root}, {}, {}});
+}
+
+void removeEmptyKeeper(const Config& config) {
+  const auto root = cgroupRoot(config.paths);
+  if (!root) return;
+  ::rmdir((*root + "/keep").c_str());
+  ::rmdir(root->c_str());  // refused by the kernel while a room's group is there
 }
 
 Result<ChildPlan> spawnerPlan(const Config& config) {

@@ -11,6 +11,8 @@ namespace agentos::agentd {
 Result<void> runKeeper(const Config& config);
 // Ends what is left in it and removes it.
 Result<void> removeKeeper(const Config& config);
+// Removes it only when no room is in it.
+void removeEmptyKeeper(const Config& config);
 // agentd-spawner, with what rooms of this configuration may mount.
 Result<ChildPlan> spawnerPlan(const Config& config);
 

@@ -233,6 +233,8 @@ void Launcher::cleanUp() {
   endSpawner();
   if (config_.stopAgents == StopAgents::kStop && status_ == 0) {
     if (auto removed = removeKeeper(config_); !removed) spdlog::warn("{}", removed.error().message());
+  } else {
+    removeEmptyKeeper(config_);
   }
   ::unlink(config_.paths.socket().c_str());
   ::unlink(config_.paths.spawnerSocket().c_str());
