@@ -22,16 +22,21 @@ using namespace std::chrono_literals;
 
 class World {
  public:
-  World() {
+  World() : World(std::make_unique<ScratchDirectory>()) {}
+  // On a directory that an earlier world left.
+  explicit World(const std::string& path) : root(path) { lay(); }
+  explicit World(std::unique_ptr<ScratchDirectory> owned) : directory(std::move(owned)), root(directory->path()) { lay(); }
+
+  void lay() {
     config.user = "nobody";
-    config.paths.prefix = directory.path();
-    config.company = directory.path() + "/acme";
-    config.contracts = {directory.path() + "/etc/agents"};
+    config.paths.prefix = root;
+    config.company = root + "/acme";
+    config.contracts = {root + "/etc/agents"};
     config.concurrentCycles = 4;
     config.recordsKept = 50;
     config.stopGrace = 10s;
     config.policy.programs = {"/bin/*"};
-    EXPECT_TRUE(company::Company::init(config.company, "Acme", "UTC").has_value());
+    if (!std::filesystem::exists(config.company)) EXPECT_TRUE(company::Company::init(config.company, "Acme", "UTC").has_value());
     std::filesystem::create_directories(config.company + "/agents/contracts");
     std::filesystem::create_directories(config.contracts.front());
   }
@@ -122,11 +127,12 @@ class World {
     return found ? found->size() : 0;
   }
 
-  ScratchDirectory directory;
+  std::unique_ptr<ScratchDirectory> directory;
+  std::string root;
   agentd::Config config;
   boost::asio::io_context io;
   FakeClock clock{Timestamp(std::chrono::sys_days(std::chrono::year(2026) / 11 / 20) + std::chrono::hours(12))};
-  FakeSpawner spawner{directory.path() + "/var/lib/agentd"};
+  FakeSpawner spawner{root + "/var/lib/agentd"};
   std::unique_ptr<agentd::Daemon> daemon;
 };
 
