@@ -70,21 +70,19 @@ long firstInstruction(const std::string& path) {
 
 class Bench {
  public:
-  explicit Bench(std::string dir) : dir_(std::move(dir)) {
-    for (const char* name : {"", "/state", "/state/instances", "/state/scratch", "/log", "/run"}) {
-      fs::create_directories(dir_ + name);
-      if (chown((dir_ + name).c_str(), kPeer, kPeer) != 0 || chmod((dir_ + name).c_str(), 0755) != 0) stop("cannot own " + dir_);
-    }
+  explicit Bench(std::string dir) : dir_(std::move(dir)), run_("/dev/shm/" + fs::path(dir_).filename().string()) {
+    for (const char* name : {"", "/state", "/state/instances", "/state/scratch", "/log"}) own(dir_ + name);
+    own(run_);
     fs::create_directories(dir_ + "/other");  // root's, for those that run as root
     auto mounts = findCgroupMounts(parseMountInfo(*readPath("/proc/self/mountinfo")));
     group_ = mounts.point.value_or("") + "/" + fs::path(dir_).filename().string();
     if (auto made = prepareTree(group_, false); !made) stop(made.error().message());
     std::string bin = AGENTOS_BIN_DIR;
-    spawner_ = start({bin + "/agentd-spawner", "--socket", dir_ + "/run/spawner.sock", "--peer", std::to_string(kPeer), "--state",
-                      dir_ + "/state", "--logs", dir_ + "/log", "--run", dir_ + "/run", "--cgroup", group_, "--mount",
+    spawner_ = start({bin + "/agentd-spawner", "--socket", run_ + "/spawner.sock", "--peer", std::to_string(kPeer), "--state",
+                      dir_ + "/state", "--logs", dir_ + "/log", "--run", run_, "--cgroup", group_, "--mount",
                       dir_ + "/state/scratch:rw", "--mount", fs::path(AGENTOS_FIRST).parent_path()});
     SpawnerClientOptions options;
-    options.socket = dir_ + "/run/spawner.sock";
+    options.socket = run_ + "/spawner.sock";
     client_ = std::make_unique<SpawnerClient>(io_.get_executor(), options);
   }
   ~Bench() {
@@ -93,6 +91,7 @@ class Bench {
     waitpid(spawner_, nullptr, 0);
     if (auto removed = removeTree(group_, false); !removed) std::fprintf(stderr, "%s\n", removed.error().message().c_str());
     fs::remove_all(dir_);
+    fs::remove_all(run_);
   }
   Bench(const Bench&) = delete;
   Bench& operator=(const Bench&) = delete;
@@ -107,12 +106,18 @@ class Bench {
     return std::move(*answer);
   }
 
+  // As agentd makes them, before it asks.
+  static void own(const std::string& path) {
+    fs::create_directories(path);
+    if (chown(path.c_str(), kPeer, kPeer) != 0 || chmod(path.c_str(), 0755) != 0) stop("cannot make " + path);
+  }
+
   // Nanoseconds to the first instruction, teardown included in the call.
   long room() {
     RoomPlan plan;
     plan.id = *InstanceId::parse("bench." + randomToken(6));
     std::string scratch = dir_ + "/state/scratch/" + plan.id.str();
-    if (mkdir(scratch.c_str(), 0755) != 0 || chown(scratch.c_str(), kPeer, kPeer) != 0) stop("cannot make " + scratch);
+    for (const auto& path : {scratch, dir_ + "/log/" + plan.id.str(), dir_ + "/state/instances/" + plan.id.str()}) own(path);
     plan.command = {"/programs/first_instruction", "/home/agent/at"};
     plan.mounts = {{scratch, "/home/agent", true, true, false}, {fs::path(AGENTOS_FIRST).parent_path(), "/programs", false, false, false}};
     plan.listenPorts = {4242, 4243};
@@ -136,7 +141,9 @@ class Bench {
     return firstInstruction(dir_ + "/other/at") - before;
   }
 
-  std::string dir_, group_;
+  std::string dir_;
+  std::string run_;  // on a tmpfs, as /run is
+  std::string group_;
 
  private:
   boost::asio::io_context io_;

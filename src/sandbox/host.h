@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/idmap.h"
+#include "sandbox/net_pool.h"
 #include "sandbox/policy.h"
 #include "sandbox/record_writer.h"
 #include "sandbox/room_template.h"
@@ -29,6 +30,7 @@ struct Host {
   std::unique_ptr<Slots> slots;
   OwnerMaps ownerMaps{4096};
   std::unique_ptr<RecordWriter> records;
+  std::unique_ptr<NetPool> networks;
 
   uid_t firstId(std::uint32_t slot) const { return policy.uidFirst + slot * kIdsPerRoom; }
   // Host ids of a mount's owner, shown as this id of the room (0: agent-init's, kAgentId: the agent's).

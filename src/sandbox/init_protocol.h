@@ -20,9 +20,12 @@ enum InitDescriptor : int {
   kInitControlFd = 4,    // listening SOCK_SEQPACKET socket, bound at <run>/instances/<id>.sock (0600, agentd's user)
   kInitLogDirFd = 5,     // <log>/<id>, through an idmapped mount: what is made here belongs to agentd's user on disk
   kInitRecordDirFd = 6,  // <state>/instances/<id>, likewise; neither is O_PATH: directories are synced
-  kInitPayProcsFd = 7,   // pay/cgroup.procs, O_WRONLY, opened by root
+  kInitPayProcsFd = 7,   // pay/cgroup.procs, O_WRONLY, opened by root: for a payload that cannot be born in pay/
   kInitSyncFd = 8,       // one end of a SOCK_SEQPACKET pair to the spawner
-  kInitPayDirFd = 9,     // pay/, O_RDONLY | O_DIRECTORY: memory.peak, memory.events, cpu.stat are read at the end
+  // pay/, O_RDONLY | O_DIRECTORY, on a mount of its own (".." leads nowhere): the payload is cloned into it, which the
+  // owner of its cgroup.procs and its parent's (the room's root) may; memory.peak, memory.events, cpu.stat are read at
+  // the end.
+  kInitPayDirFd = 9,
   kInitSeccompFd = 10,   // memfd: struct sock_filter[] (seccomp.h)
   kInitListenerFd = 11,  // the first of InitPlan::listeners, in the plan's order
   // kInitListenerFd + InitPlan::listeners: the lock on the room's uid range (slots.h). agent-init never touches it: that

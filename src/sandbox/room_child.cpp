@@ -3,14 +3,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -38,7 +35,6 @@ class RoomBuilder {
   [[noreturn]] void run() {
     dieWithSpawner();
     enterNamespaces();
-    raiseLoopback();
     openListeners();
     awaitMaps();
     becomeRoot();
@@ -78,17 +74,8 @@ class RoomBuilder {
   void dieWithSpawner() { require(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl(PR_SET_PDEATHSIG)"); }
 
   void enterNamespaces() {
-    require(::unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
+    require(::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
     if (!plan_.hostName.empty()) require(::sethostname(plan_.hostName.data(), plan_.hostName.size()) == 0, "sethostname");
-  }
-
-  void raiseLoopback() {
-    int probe = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ifreq request{};
-    std::memcpy(request.ifr_name, "lo", 3);
-    request.ifr_flags = IFF_UP;
-    require(probe >= 0 && ::ioctl(probe, SIOCSIFFLAGS, &request) == 0, "raising the loopback interface");
-    ::close(probe);
   }
 
   void openListeners() {
@@ -123,10 +110,12 @@ class RoomBuilder {
     std::memcpy(passed_.data(), CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   }
 
+  // The bare calls: glibc's wrappers pass a change of ids on to every thread that they remember, and of the spawner's
+  // threads, which are not here, one may have been just starting: they would wait for it for ever.
   void becomeRoot() {
-    require(::setgroups(0, nullptr) == 0, "setgroups");
-    require(::setresgid(0, 0, 0) == 0, "setresgid");
-    require(::setresuid(0, 0, 0) == 0, "setresuid");
+    require(::syscall(SYS_setgroups, 0, nullptr) == 0, "setgroups");
+    require(::syscall(SYS_setresgid, 0, 0, 0) == 0, "setresgid");
+    require(::syscall(SYS_setresuid, 0, 0, 0) == 0, "setresuid");
     dieWithSpawner();  // a change of ids had cleared it
     // Not the spawner's session keyring.
     require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EDQUOT, "a keyring of its own");

@@ -71,6 +71,17 @@ Result<Fd> asAgentInits(Host& host, std::uint32_t slot, int directory) {
   return detachedTree(directory, {.writable = true, .recursive = false, .ownerMap = map});
 }
 
+// agent-init may make the payload in pay/ and nowhere else: CLONE_INTO_CGROUP asks for the target's cgroup.procs and for
+// that of the nearest group above both. No limit is its to write.
+Result<void> letCloneInto(const InstanceGroups& groups, uid_t roomRoot) {
+  for (int group : {groups.top.get(), groups.pay.get()}) {
+    if (::fchownat(group, "cgroup.procs", roomRoot, roomRoot, AT_SYMLINK_NOFOLLOW) != 0) {
+      return failErrno(errno, "giving cgroup.procs to the room's root", {}, ErrorCode::kSandboxCgroup);
+    }
+  }
+  return {};
+}
+
 struct Mounted {
   char letter = '-';
   Fd tree;
@@ -136,10 +147,11 @@ Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const In
   AGENTOS_TRY(parts.recordDir, instanceDirectory(host, host.policy.stateDir + "/instances", plan.id));
   AGENTOS_TRY(parts.fds[kPassRecordDir], asAgentInits(host, slot.number, parts.recordDir.get()));
   parts.fds[kPassPayProcs] = Fd(::openat(groups.pay.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-  parts.fds[kPassPayDir] = groups.pay.duplicate();
   parts.fds[kPassSeccomp] = host.seccomp[plan.nestedUserns ? 1 : 0].duplicate();
   parts.fds[kPassSlot] = slot.lock.duplicate();
   AGENTOS_TRY(parts.fds[kPassPayTree], detachedTree(groups.pay.get(), {}));
+  parts.fds[kPassPayDir] = Fd(::openat(parts.fds[kPassPayTree].get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  AGENTOS_CHECK(letCloneInto(groups, host.firstId(slot.number)));
   for (const auto& fd : parts.fds) {
     if (!fd) return failErrno(errno, "opening the parts of a room");
   }

@@ -61,8 +61,9 @@ constexpr std::array kDevLinks = {Link{"ptmx", "pts/ptmx"}, Link{"fd", "/proc/se
 
 // Where the host keeps them beside /usr: links on a merged system, else directories.
 constexpr std::array kRootNames = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
-constexpr std::array kMasked = {"proc/kcore", "proc/keys", "proc/key-users", "proc/kallsyms", "proc/timer_list", "proc/interrupts",
-                                "proc/sysrq-trigger", "proc/kpagecount", "proc/kpageflags"};
+// What everybody may read and a room has no business with. The rest of what is sensitive there (kcore, timer_list,
+// sysrq-trigger, …) belongs to the host's root, who is nobody in a room.
+constexpr std::array kMasked = {"proc/keys", "proc/key-users", "proc/kallsyms", "proc/interrupts"};
 
 Result<void> copyEntry(int from, int to, const std::string& name, int depth);
 

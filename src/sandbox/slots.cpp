@@ -30,11 +30,14 @@ Result<Fd> Slots::tryLock(std::uint32_t number, const InstanceId& id) {
     auto last = InstanceId::parse(std::string_view(buffer.data(), static_cast<std::size_t>(size)));
     if (last && *last != id && alive_(*last)) return Fd();
   }
-  const std::string& text = id.str();
-  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return failErrno(errno, "writing the slot " + name);
-  }
   return file;
+}
+
+Result<void> Slots::sign(const Slot& slot, const InstanceId& id) {
+  const std::string& text = id.str();
+  bool written = ::pwrite(slot.lock.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+  if (written && ::ftruncate(slot.lock.get(), static_cast<off_t>(text.size())) == 0) return {};
+  return failErrno(errno, "writing the slot " + std::to_string(slot.number));
 }
 
 // Nothing: all are taken.

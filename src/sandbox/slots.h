@@ -31,6 +31,8 @@ class Slots {
 
   // The lowest free one (its user namespaces are likely made already). kSandboxNoSlot when all are taken.
   Result<Slot> take(const InstanceId& id);
+  // Writes the room's name into its slot; before anything of the agent's runs in it, but not in anybody's way.
+  Result<void> sign(const Slot& slot, const InstanceId& id);
   // After nothing runs in the room any more: its range may be given again. A lock that somebody still holds keeps it.
   void release(const InstanceId& id);
   // The lowest that take would try, to prepare it.

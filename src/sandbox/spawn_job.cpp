@@ -78,12 +78,14 @@ Result<void> SpawnJob::tryStart() {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return failStep("socketpair");
   sync_.reset(pair[0]);
   Fd childSync(pair[1]);
+  AGENTOS_CHECK(host_.networks->enterFresh());
   AGENTOS_CHECK(cloneChild(childSync.get()));
   childSync.reset();
   faultPoint("sandbox.spawn.cloned");
   // The child makes its namespaces meanwhile.
   AGENTOS_CHECK(mapIds());
   AGENTOS_CHECK(sendParts());
+  AGENTOS_CHECK(host_.slots->sign(slot_, id()));
   AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits));
   AGENTOS_CHECK(identify());
   std::string record = allowed_.plan.launchRecord + "\n" + formatLaunchFacts({identity_, enforcement_}) + "\n";

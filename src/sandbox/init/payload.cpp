@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -56,8 +57,25 @@ bool setCapabilities(std::uint64_t sets) {
   return syscall(SYS_capset, &header, data.data()) == 0;
 }
 
-Result<void> enterPayGroup() {
-  if (write(kInitPayProcsFd, "0", 1) != 1) return failStep("entering the pay group");
+struct Child {
+  pid_t pid = -1;
+  bool inPay = false;
+};
+
+// Born in pay/: to enter it later by cgroup.procs waits for a grace period of RCU, which is many milliseconds on a quiet
+// machine. The spawner has made the two files that the kernel asks about writable for the room's root.
+Child forkIntoPay() {
+  clone_args arguments{};
+  arguments.flags = CLONE_INTO_CGROUP;
+  arguments.exit_signal = SIGCHLD;
+  arguments.cgroup = kInitPayDirFd;
+  auto pid = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+  if (pid >= 0) return {pid, true};
+  return {fork(), false};
+}
+
+Result<void> enterPayGroup(bool inPay) {
+  if (!inPay && write(kInitPayProcsFd, "0", 1) != 1) return failStep("entering the pay group");
   if (unshare(CLONE_NEWCGROUP) != 0) return failStep("unshare(CLONE_NEWCGROUP)");
   return {};
 }
@@ -139,9 +157,9 @@ std::vector<char*> pointersTo(const std::vector<std::string>& strings) {
   return pointers;
 }
 
-Result<void> putOnWalls(const InitPlan& plan, int output, int errors) {
+Result<void> putOnWalls(const InitPlan& plan, bool inPay, int output, int errors) {
   if (setsid() < 0) return failStep("setsid");
-  AGENTOS_CHECK(enterPayGroup());
+  AGENTOS_CHECK(enterPayGroup(inPay));
   AGENTOS_CHECK(applyLimits(plan));
   Filter filter;
   if (plan.seccomp) {
@@ -159,9 +177,9 @@ Result<void> putOnWalls(const InitPlan& plan, int output, int errors) {
 }
 
 // In the child, to the gate and beyond. Returns only with the reason why there is no payload.
-Error becomePayload(const InitPlan& plan, int output, int errors) {
+Error becomePayload(const InitPlan& plan, bool inPay, int output, int errors) {
   auto argv = pointersTo(plan.argv), env = pointersTo(plan.env);
-  if (auto walled = putOnWalls(plan, output, errors); !walled) return std::move(walled).error();
+  if (auto walled = putOnWalls(plan, inPay, output, errors); !walled) return std::move(walled).error();
   char go = 0;
   if (read(kGate, &go, 1) != 1) _exit(0);
   execve(argv.front(), argv.data(), env.data());
@@ -176,11 +194,11 @@ Result<Payload> forkPayload(const InitPlan& plan) {
   std::array<int, 2> gate{};
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate.data()) != 0) return failStep("socketpair");
   Fd ours(gate[0]), theirs(gate[1]);
-  pid_t pid = fork();
+  auto [pid, inPay] = forkIntoPay();
   if (pid < 0) return failStep("fork");
   if (pid == 0) {
     if (dup3(theirs.get(), kGate, O_CLOEXEC) < 0) _exit(127);
-    std::string why = becomePayload(plan, output.writeEnd.get(), errors.writeEnd.get()).message();
+    std::string why = becomePayload(plan, inPay, output.writeEnd.get(), errors.writeEnd.get()).message();
     [[maybe_unused]] ssize_t ignored = write(kGate, why.data(), why.size());  // status 127 tells nearly as much
     _exit(127);
   }

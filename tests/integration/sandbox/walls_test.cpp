@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -161,6 +162,43 @@ TEST_F(Walls, NoDescriptorLeaksIn) {
   ::close(77);
   for (const char* name : {"[fd 0]", "[fd 1]", "[fd 2]"}) EXPECT_THAT(inside, HasSubstr(name));
   EXPECT_EQ(std::ranges::count(inside, '['), 3) << inside;
+}
+
+// Not even agent-init holds a directory from which ".." leads to the host.
+TEST_F(Walls, NoDirectoryOfAgentInitLeadsOut) {
+  auto plan = this->plan({"sleep", "30000"});
+  auto room = mustSpawn(plan);
+  std::string fds = "/proc/" + std::to_string(room.identity.pid) + "/fd/";
+  auto leadsOut = [&](const std::string& path) {
+    return ::access((path + "/../../../../../../../../.." + dir_ + "/spawner.log").c_str(), F_OK) == 0;
+  };
+  int directories = 0;
+  for (int fd = 0; fd < 32; ++fd) {
+    std::string path = fds + std::to_string(fd);
+    struct stat info{};
+    if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
+    ++directories;
+    EXPECT_FALSE(leadsOut(path)) << path;
+  }
+  EXPECT_EQ(directories, 3);  // logs, records, pay/
+  EXPECT_TRUE(leadsOut(group_ + "/" + plan.id.str() + "/pay"));
+  EXPECT_TRUE(ask(client().sweep(plan.id)));
+}
+
+// The payload was born in pay/: its group's files are the room's root's to clone into, no more.
+TEST_F(Walls, OnlyCgroupProcsBelongsToTheRoom) {
+  auto plan = this->plan({"sleep", "30000"});
+  auto room = mustSpawn(plan);
+  ASSERT_TRUE(says(plan.id, "sleeping"));
+  auto pids = ask(client().processes(plan.id));
+  EXPECT_TRUE(pids && pids->size() == 1);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(group_ + "/" + plan.id.str())) {
+    struct stat info{};
+    ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
+    bool theirs = entry.path().filename() == "cgroup.procs" && entry.path().parent_path().filename() != "sup";
+    EXPECT_EQ(info.st_uid, theirs ? kFirstId + room.identity.slot * 65536U : 0U) << entry.path();
+  }
+  EXPECT_TRUE(ask(client().sweep(plan.id)));
 }
 
 TEST_F(Walls, TheNumberOfProcessesIsBounded) {

@@ -64,7 +64,11 @@ TEST_F(SlotsTest, ALockThatIsHeldElsewhereIsRespected) {
 
 // PID 1 has closed the lock, but its processes are not all dead yet.
 TEST_F(SlotsTest, ARangeWhoseGroupsStillHaveProcessesIsNotGiven) {
-  open(1)->take(id('a'))->lock.reset();
+  {
+    auto before = open(1);
+    auto slot = before->take(id('a'));
+    ASSERT_TRUE(before->sign(*slot, id('a')));
+  }
   alive_.insert(id('a').str());
   auto slots = open(1);
   EXPECT_FALSE(slots->take(id('b')));
