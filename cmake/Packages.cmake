@@ -49,5 +49,4 @@ add_library(dep::asio ALIAS agentos_asio)
 
 if(NOT AGENTOS_FUZZ)
   find_package(GTest REQUIRED)
-  find_package(benchmark QUIET)
 endif()
