@@ -78,8 +78,8 @@ class Bench {
     group_ = mounts.point.value_or("") + "/" + fs::path(dir_).filename().string();
     if (auto made = prepareTree(group_, false); !made) stop(made.error().message());
     std::string bin = AGENTOS_BIN_DIR;
-    spawner_ = start({bin + "/agentd-spawner", "--socket", run_ + "/spawner.sock", "--peer", std::to_string(kPeer), "--state",
-                      dir_ + "/state", "--logs", dir_ + "/log", "--run", run_, "--cgroup", group_, "--mount",
+    spawner_ = start({bin + "/agentd-spawner", "--socket", run_ + "/spawner.sock", "--peer", std::to_string(kPeer),
+                      "--state", dir_ + "/state", "--logs", dir_ + "/log", "--run", run_, "--cgroup", group_, "--mount",
                       dir_ + "/state/scratch:rw", "--mount", fs::path(AGENTOS_FIRST).parent_path()});
     SpawnerClientOptions options;
     options.socket = run_ + "/spawner.sock";
@@ -89,7 +89,8 @@ class Bench {
     client_.reset();
     kill(spawner_, SIGTERM);
     waitpid(spawner_, nullptr, 0);
-    if (auto removed = removeTree(group_, false); !removed) std::fprintf(stderr, "%s\n", removed.error().message().c_str());
+    if (auto removed = removeTree(group_, false); !removed)
+      std::fprintf(stderr, "%s\n", removed.error().message().c_str());
     fs::remove_all(dir_);
     fs::remove_all(run_);
   }
@@ -99,7 +100,8 @@ class Bench {
   template <class Value>
   Value ask(boost::asio::awaitable<Value> question) {
     std::optional<Value> answer;
-    boost::asio::co_spawn(io_, std::move(question), [&](std::exception_ptr, Value value) { answer = std::move(value); });
+    boost::asio::co_spawn(io_, std::move(question),
+                          [&](std::exception_ptr, Value value) { answer = std::move(value); });
     io_.restart();
     while (!answer && io_.run_one() > 0) {
     }
@@ -117,9 +119,11 @@ class Bench {
     RoomPlan plan;
     plan.id = *InstanceId::parse("bench." + randomToken(6));
     std::string scratch = dir_ + "/state/scratch/" + plan.id.str();
-    for (const auto& path : {scratch, dir_ + "/log/" + plan.id.str(), dir_ + "/state/instances/" + plan.id.str()}) own(path);
+    for (const auto& path : {scratch, dir_ + "/log/" + plan.id.str(), dir_ + "/state/instances/" + plan.id.str()})
+      own(path);
     plan.command = {"/programs/first_instruction", "/home/agent/at"};
-    plan.mounts = {{scratch, "/home/agent", true, true, false}, {fs::path(AGENTOS_FIRST).parent_path(), "/programs", false, false, false}};
+    plan.mounts = {{scratch, "/home/agent", true, true, false},
+                   {fs::path(AGENTOS_FIRST).parent_path(), "/programs", false, false, false}};
     plan.listenPorts = {4242, 4243};
     plan.hostName = "bench";
     plan.limits.pids = 64;
@@ -171,9 +175,10 @@ int main(int argc, char** argv) {
   if (mkdtemp(dir.data()) == nullptr) stop("no directory");
   Bench bench(dir);
   std::string program = AGENTOS_FIRST, file = dir + "/other/at";
-  std::vector<std::string> wrap = {"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib64", "/lib64",
-                                   "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind", dir + "/other", "/home", "--ro-bind", program, "/first",
-                                   "--", "/first"};
+  std::vector<std::string> wrap = {"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/usr",         "/usr",  "--symlink",
+                                   "usr/lib64",      "/lib64",        "--proc",    "/proc",        "--dev", "/dev",
+                                   "--tmpfs",        "/tmp",          "--bind",    dir + "/other", "/home", "--ro-bind",
+                                   program,          "/first",        "--",        "/first"};
   std::vector<Series> all = {{"agentd-spawner", [&] { return bench.room(); }, {}, {}},
                              {"bubblewrap", [&] { return bench.other(wrap, "/home/at"); }, {}, {}},
                              {"posix_spawn", [&] { return bench.other({program}, file); }, {}, {}}};
@@ -188,8 +193,9 @@ int main(int argc, char** argv) {
   }
   std::printf("%-16s %30s %30s\n", "", "first instruction p50/p95/p99 ms", "with teardown p50/p95 ms");
   for (const auto& series : all) {
-    std::printf("%-16s %12.2f %8.2f %8.2f %16.2f %8.2f   ratio to it: %.2f\n", series.name, at(series.first, 0.5), at(series.first, 0.95),
-                at(series.first, 0.99), at(series.whole, 0.5), at(series.whole, 0.95), at(all[0].first, 0.5) / at(series.first, 0.5));
+    std::printf("%-16s %12.2f %8.2f %8.2f %16.2f %8.2f   ratio to it: %.2f\n", series.name, at(series.first, 0.5),
+                at(series.first, 0.95), at(series.first, 0.99), at(series.whole, 0.5), at(series.whole, 0.95),
+                at(all[0].first, 0.5) / at(series.first, 0.5));
   }
   return 0;
 }

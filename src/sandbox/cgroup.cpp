@@ -46,7 +46,8 @@ Result<Fd> openGroup(const std::string& path) {
   if (!group) return groupError(errno, "opening the group " + path);
   struct statfs info{};
   if (::fstatfs(group.get(), &info) != 0 || info.f_type != CGROUP2_SUPER_MAGIC) {
-    return fail(ErrorCode::kSandboxCgroup, path + " is not in cgroup v2", "a path beneath the cgroup2 mount of /proc/self/mountinfo");
+    return fail(ErrorCode::kSandboxCgroup, path + " is not in cgroup v2",
+                "a path beneath the cgroup2 mount of /proc/self/mountinfo");
   }
   return group;
 }
@@ -92,7 +93,8 @@ Result<std::set<std::string>> enableControllers(int group, const std::set<std::s
     // read back, and what is not is reported as missing.
     auto written = writeGroupFile(group, "cgroup.subtree_control", "+" + name);
     if (!written && written.error().sysErrno == EBUSY) {
-      return fail(ErrorCode::kSandboxCgroup, "the controller " + name + " cannot be turned on: the group itself has processes",
+      return fail(ErrorCode::kSandboxCgroup,
+                  "the controller " + name + " cannot be turned on: the group itself has processes",
                   "move them into a group below it");
     }
   }
@@ -120,7 +122,8 @@ Result<InstanceGroups> makeInstanceGroups(int keeper, const InstanceId& id, cons
   auto finish = [&]() -> Result<void> {
     if (!controllers.empty()) {
       AGENTOS_TRY(auto on, enableControllers(groups.top.get(), controllers));
-      if (on != controllers) return fail(ErrorCode::kSandboxCgroup, "not every controller could be turned on for " + id.str());
+      if (on != controllers)
+        return fail(ErrorCode::kSandboxCgroup, "not every controller could be turned on for " + id.str());
     }
     AGENTOS_TRY(groups.sup, makeGroup(groups.top.get(), "sup"));
     AGENTOS_TRY(groups.pay, makeGroup(groups.top.get(), "pay"));

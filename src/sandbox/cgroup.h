@@ -51,7 +51,8 @@ Result<void> removeInstanceGroups(int keeper, const InstanceId& id);
 
 // Writes the limits that the controllers can hold into pay/ (and a small one into sup/), and says what holds, what
 // stands in, and what is not there.
-Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers, const Limits& limits);
+Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers,
+                                const Limits& limits);
 
 // The names of instances that have groups under the keeper.
 Result<std::vector<InstanceId>> listInstances(int keeper);

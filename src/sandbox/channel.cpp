@@ -99,8 +99,8 @@ Result<std::optional<Packet>> receivePacket(int socket, std::size_t maxBytes, st
   Packet packet{{}, takeDescriptors(message)};
   if (got == 0) return fail(ErrorCode::kUnreachable, "the other end closed the connection");
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || packet.fds.size() > maxFds) {
-    return fail(ErrorCode::kSandboxProtocol, "a message longer than " + std::to_string(maxBytes) + " bytes or with more than " +
-                                                 std::to_string(maxFds) + " descriptors");
+    return fail(ErrorCode::kSandboxProtocol, "a message longer than " + std::to_string(maxBytes) +
+                                                 " bytes or with more than " + std::to_string(maxFds) + " descriptors");
   }
   bytes.resize(static_cast<std::size_t>(got));
   packet.bytes = std::move(bytes);
@@ -125,7 +125,9 @@ Result<std::string> readSealed(int fd, std::size_t maxBytes) {
                 "seal it against write, grow and shrink");
   }
   auto size = static_cast<std::size_t>(info.st_size);
-  if (size > maxBytes) return fail(ErrorCode::kTooLarge, std::to_string(size) + " bytes in a memfd", "at most " + std::to_string(maxBytes));
+  if (size > maxBytes)
+    return fail(ErrorCode::kTooLarge, std::to_string(size) + " bytes in a memfd",
+                "at most " + std::to_string(maxBytes));
   std::string bytes(size, '\0');
   std::size_t done = 0;
   while (done < size) {
@@ -140,9 +142,11 @@ Result<std::string> readSealed(int fd, std::size_t maxBytes) {
 Result<Fd> listenAt(int dirFd, const std::string& name, unsigned owner, unsigned group) {
   AGENTOS_TRY(auto address, addressOf(dirFd, name));
   AGENTOS_TRY(Fd socket, seqpacketSocket());
-  if (::unlinkat(dirFd, name.c_str(), 0) != 0 && errno != ENOENT) return failErrno(errno, "replacing the socket " + name);
+  if (::unlinkat(dirFd, name.c_str(), 0) != 0 && errno != ENOENT)
+    return failErrno(errno, "replacing the socket " + name);
   // Mode and owner before listen: nobody connects to a socket that does not listen yet.
-  if (::bind(socket.get(), generic(address), sizeof address) != 0) return failErrno(errno, "binding the socket " + name);
+  if (::bind(socket.get(), generic(address), sizeof address) != 0)
+    return failErrno(errno, "binding the socket " + name);
   if (::fchmodat(dirFd, name.c_str(), 0600, 0) != 0 ||
       ::fchownat(dirFd, name.c_str(), owner, group, AT_SYMLINK_NOFOLLOW) != 0 || ::listen(socket.get(), 16) != 0) {
     return failErrno(errno, "handing the socket " + name + " to its owner");
@@ -154,7 +158,8 @@ Result<Fd> connectTo(int dirFd, const std::string& name) {
   AGENTOS_TRY(auto address, addressOf(dirFd, name));
   AGENTOS_TRY(Fd socket, seqpacketSocket());
   if (::connect(socket.get(), generic(address), sizeof address) == 0) return socket;
-  return failErrno(errno, "connecting to " + name, {}, errno == EAGAIN ? ErrorCode::kUnavailable : ErrorCode::kUnreachable);
+  return failErrno(errno, "connecting to " + name, {},
+                   errno == EAGAIN ? ErrorCode::kUnavailable : ErrorCode::kUnreachable);
 }
 
 }  // namespace agentos::sandbox

@@ -79,7 +79,8 @@ Result<bool> FreezeJob::look() {
 
 Error FreezeJob::tooLate() const {
   return fail(ErrorCode::kTimedOut, "not every process of " + id_.str() + (freeze_ ? " froze" : " thawed") + " in 2 s",
-              "one may hang in the kernel: kill it").error();
+              "one may hang in the kernel: kill it")
+      .error();
 }
 
 SweepJob::SweepJob(Host& host, InstanceId id, Answer answer)
@@ -108,7 +109,8 @@ Result<bool> SweepJob::look() {
 
 Error SweepJob::tooLate() const {
   return fail(ErrorCode::kTimedOut, "something in the room of " + id_.str() + " did not die in 10 s",
-              "a process that hangs in the kernel, on a dead network file system or disk").error();
+              "a process that hangs in the kernel, on a dead network file system or disk")
+      .error();
 }
 
 }  // namespace agentos::sandbox

@@ -23,7 +23,8 @@ namespace {
 Result<Fd> ownDirectory(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return failErrno(errno, "making " + path);
   AGENTOS_TRY(Fd directory, openPlain(path, O_RDONLY | O_DIRECTORY));
-  if (::fchown(directory.get(), 0, 0) != 0 || ::fchmod(directory.get(), mode) != 0) return failErrno(errno, "taking " + path);
+  if (::fchown(directory.get(), 0, 0) != 0 || ::fchmod(directory.get(), mode) != 0)
+    return failErrno(errno, "taking " + path);
   return directory;
 }
 
@@ -63,7 +64,8 @@ Result<void> openParts(Host& host) {
   AGENTOS_TRY(host.controllers, controllersOf(host.keeper.get(), false));
   AGENTOS_TRY(host.sockets, ownDirectory(policy.runDir + "/instances", 0711));
   AGENTOS_TRY(Fd slots, ownDirectory(policy.runDir + "/slots", 0700));
-  host.slots = std::make_unique<Slots>(std::move(slots), std::min(policy.slots, policy.ceilings.rooms), aliveBelow(host));
+  host.slots =
+      std::make_unique<Slots>(std::move(slots), std::min(policy.slots, policy.ceilings.rooms), aliveBelow(host));
   AGENTOS_TRY(host.initProgram, openPlain(policy.initBinary, O_RDONLY));
   AGENTOS_TRY(host.seccomp[0], compileSeccomp(false));
   AGENTOS_TRY(host.seccomp[1], compileSeccomp(true));
@@ -78,7 +80,8 @@ Result<Fd> openPlain(const std::string& path, int flags) {
   open_how how{static_cast<std::uint64_t>(flags | O_CLOEXEC), 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
   Fd file(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
   if (file) return file;
-  if (errno == ELOOP) return fail(ErrorCode::kPathEscapes, path + " goes by a symbolic link", "the path that it leads to");
+  if (errno == ELOOP)
+    return fail(ErrorCode::kPathEscapes, path + " goes by a symbolic link", "the path that it leads to");
   return failErrno(errno, "opening " + path);
 }
 

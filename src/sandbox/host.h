@@ -25,7 +25,7 @@ struct Host {
   std::set<std::string> controllers;  // that it gives to them
   Fd sockets;                         // <run>/instances: root's, so that nobody else changes a name in it
   Fd initProgram;
-  std::array<Fd, 2> seccomp;          // [nestedUserns]
+  std::array<Fd, 2> seccomp;  // [nestedUserns]
   RoomTemplate roomTemplate;
   std::unique_ptr<Slots> slots;
   OwnerMaps ownerMaps{4096};

@@ -24,7 +24,8 @@ std::string parentOf(const std::string& path) { return path.substr(0, path.find_
 
 Result<void> makeGroupDirectory(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return {};
-  return failErrno(errno, "making the group " + path, "a group that exists above it, and root", ErrorCode::kSandboxCgroup);
+  return failErrno(errno, "making the group " + path, "a group that exists above it, and root",
+                   ErrorCode::kSandboxCgroup);
 }
 
 // Without systemd nobody has given controllers down to us: ask each group from the mount to the root's parent for them.
@@ -83,7 +84,8 @@ bool isEmptyBelow(int root) {
 Result<std::set<std::string>> prepareTree(const std::string& root, bool moveSelf) {
   AGENTOS_TRY(auto found, mounts());
   if (!found.point) {
-    return fail(ErrorCode::kSandboxCgroup, "no cgroup v2 is mounted", "mount -t cgroup2 none /sys/fs/cgroup (or .../unified)");
+    return fail(ErrorCode::kSandboxCgroup, "no cgroup v2 is mounted",
+                "mount -t cgroup2 none /sys/fs/cgroup (or .../unified)");
   }
   if (!root.starts_with(*found.point + "/")) {
     return fail(ErrorCode::kSandboxCgroup, "the root " + root, "a path beneath " + *found.point);
@@ -105,7 +107,8 @@ Result<std::set<std::string>> prepareTree(const std::string& root, bool moveSelf
 Result<void> removeTree(const std::string& root, bool leave) {
   AGENTOS_TRY(Fd group, openGroup(root));
   killInstances(group.get());
-  for (int i = 0; i < 500 && !isEmptyBelow(group.get()); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 500 && !isEmptyBelow(group.get()); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   if (leave) {
     // Refused where the parent gives controllers to its children (under systemd): then systemd removes the rest.
     if (auto parent = openGroup(parentOf(root))) (void)writeGroupFile(parent->get(), "cgroup.procs", "0");

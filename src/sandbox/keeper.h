@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tree that holds every instance's groups: <root>/keep for the keeper's own process, <root>/<instance>/… for the
-// rest. Controllers can be given to instances only when no process sits in <root> itself (the no-internal-process rule).
+// rest. Controllers can be given to instances only when no process sits in <root> itself (the no-internal-process
+// rule).
 #pragma once
 
 #include <set>

@@ -23,7 +23,8 @@ class LimitWriter {
     AGENTOS_TRY(auto back, readGroupFile(pay_, file));
     auto line = trim(split(back, '\n').front());
     if (line != value) {
-      return fail(ErrorCode::kSandboxCgroup, std::string(file) + " reads \"" + std::string(line) + "\" after writing \"" + value + "\"");
+      return fail(ErrorCode::kSandboxCgroup,
+                  std::string(file) + " reads \"" + std::string(line) + "\" after writing \"" + value + "\"");
     }
     said_.enforced.push_back(std::string(file) + "=" + value);
     return {};
@@ -54,7 +55,8 @@ Result<void> holdCpu(LimitWriter& writer, const Limits& limits) {
     if (!writer.has("cpu", "cpu.max")) {
       writer.miss("cpu", "cpu");
     } else {
-      AGENTOS_CHECK(writer.hold("cpu.max", std::to_string(limits.cpu->count * period / 1000) + " " + std::to_string(period)));
+      AGENTOS_CHECK(
+          writer.hold("cpu.max", std::to_string(limits.cpu->count * period / 1000) + " " + std::to_string(period)));
     }
   }
   if (limits.cpuWeight) {
@@ -105,7 +107,8 @@ void holdSup(int sup, const std::set<std::string>& controllers) {
 
 }  // namespace
 
-Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers, const Limits& limits) {
+Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers,
+                                const Limits& limits) {
   Enforcement said;
   LimitWriter writer(groups.pay.get(), controllers, said);
   AGENTOS_CHECK(holdCpu(writer, limits));

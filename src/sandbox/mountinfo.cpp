@@ -28,7 +28,8 @@ std::string unescape(std::string_view field) {
 std::optional<MountEntry> parseLine(std::string_view line) {
   auto fields = split(line, ' ');
   auto dash = std::ranges::find(fields, std::string_view("-"));
-  if (fields.size() < 10 || dash == fields.end() || dash - fields.begin() < 6 || fields.end() - dash < 3) return std::nullopt;
+  if (fields.size() < 10 || dash == fields.end() || dash - fields.begin() < 6 || fields.end() - dash < 3)
+    return std::nullopt;
   return MountEntry{unescape(fields[3]), unescape(fields[4]), std::string(*(dash + 1))};
 }
 

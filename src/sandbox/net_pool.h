@@ -21,8 +21,8 @@ class NetPool {
   NetPool(const NetPool&) = delete;
   NetPool& operator=(const NetPool&) = delete;
 
-  // Moves the calling thread into a fresh one, for the child that it clones next. It stays there until the next call: it
-  // speaks unix sockets by path only, and the way back would cost each room a tenth of a millisecond.
+  // Moves the calling thread into a fresh one, for the child that it clones next. It stays there until the next call:
+  // it speaks unix sockets by path only, and the way back would cost each room a tenth of a millisecond.
   Result<void> enterFresh();
 
  private:

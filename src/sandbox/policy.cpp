@@ -20,7 +20,7 @@ constexpr std::size_t kMaxMounts = 24;  // with the rest of a room's descriptors
 constexpr std::size_t kMaxRecord = 256 * 1024;
 
 // The room's own; nothing is mounted on or beneath them.
-constexpr std::array<std::string_view, 12> kReserved = {"/usr",   "/etc", "/dev",  "/proc", "/sys",    "/bin",
+constexpr std::array<std::string_view, 12> kReserved = {"/usr",  "/etc", "/dev",   "/proc",  "/sys",    "/bin",
                                                         "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/tmp"};
 
 std::unexpected<Error> invalid(std::string what, std::string remedy) {
@@ -37,18 +37,21 @@ bool hasNul(std::string_view text) { return text.find('\0') != std::string_view:
 
 Result<void> checkCommand(const RoomPlan& plan) {
   if (plan.command.empty() || plan.command.size() > kMaxArguments) {
-    return invalid("a command of " + std::to_string(plan.command.size()) + " words", "1 to " + std::to_string(kMaxArguments));
+    return invalid("a command of " + std::to_string(plan.command.size()) + " words",
+                   "1 to " + std::to_string(kMaxArguments));
   }
   std::size_t bytes = 0;
   for (const auto& word : plan.command) {
-    if (hasNul(word) || word.size() >= kMaxString) return invalid("a word of the command with a NUL or over 128 KiB", "plain text");
+    if (hasNul(word) || word.size() >= kMaxString)
+      return invalid("a word of the command with a NUL or over 128 KiB", "plain text");
     bytes += word.size() + 1;
   }
   if (bytes > kMaxArgumentBytes) return invalid("a command of " + std::to_string(bytes) + " bytes", "at most 768 KiB");
   if (!isPlainPath(plan.command[0])) {
     return invalid("the program \"" + plan.command[0] + "\"", "an absolute path in the room, without . or ..");
   }
-  if (!isPlainPath(plan.workDir)) return invalid("the working directory \"" + plan.workDir + "\"", "an absolute path in the room");
+  if (!isPlainPath(plan.workDir))
+    return invalid("the working directory \"" + plan.workDir + "\"", "an absolute path in the room");
   return {};
 }
 
@@ -60,17 +63,20 @@ bool isVariableName(std::string_view name) {
 
 Result<void> checkEnvironment(const RoomPlan& plan) {
   if (plan.env.size() > kMaxVariables) {
-    return invalid(std::to_string(plan.env.size()) + " environment variables", "at most " + std::to_string(kMaxVariables));
+    return invalid(std::to_string(plan.env.size()) + " environment variables",
+                   "at most " + std::to_string(kMaxVariables));
   }
   std::set<std::string_view> seen;
   std::size_t bytes = 0;
   for (const auto& [name, value] : plan.env) {
     if (!isVariableName(name)) return invalid("the environment variable \"" + name + "\"", "letters, digits and _");
     if (!seen.insert(name).second) return invalid("the environment variable " + name + " twice", "each once");
-    if (hasNul(value) || value.size() >= kMaxString) return invalid("a NUL or over 128 KiB in the variable " + name, "plain text");
+    if (hasNul(value) || value.size() >= kMaxString)
+      return invalid("a NUL or over 128 KiB in the variable " + name, "plain text");
     bytes += name.size() + value.size() + 2;
   }
-  if (bytes > kMaxArgumentBytes) return invalid("an environment of " + std::to_string(bytes) + " bytes", "at most 768 KiB");
+  if (bytes > kMaxArgumentBytes)
+    return invalid("an environment of " + std::to_string(bytes) + " bytes", "at most 768 KiB");
   return {};
 }
 
@@ -80,16 +86,19 @@ bool isHostName(std::string_view name) {
 }
 
 Result<void> checkRest(const RoomPlan& plan) {
-  if (!isHostName(plan.hostName)) return invalid("the host name \"" + plan.hostName + "\"", "at most 64 of a-z 0-9 - .");
+  if (!isHostName(plan.hostName))
+    return invalid("the host name \"" + plan.hostName + "\"", "at most 64 of a-z 0-9 - .");
   if (plan.listenPorts.size() > kMaxListeners) {
     return invalid(std::to_string(plan.listenPorts.size()) + " listeners", "at most " + std::to_string(kMaxListeners));
   }
   std::set<std::uint16_t> ports(plan.listenPorts.begin(), plan.listenPorts.end());
-  if (ports.size() != plan.listenPorts.size() || ports.contains(0)) return invalid("a port of 0 or twice", "1 to 65535, each once");
+  if (ports.size() != plan.listenPorts.size() || ports.contains(0))
+    return invalid("a port of 0 or twice", "1 to 65535, each once");
   if (plan.logRotateAt.count < 4096 || plan.logRotateAt.count > (std::uint64_t{1} << 40)) {
     return invalid("log rotation at " + std::to_string(plan.logRotateAt.count) + " bytes", "4 KiB to 1 TiB");
   }
-  if (plan.logKeep < 0 || plan.logKeep > 1000) return invalid("keeping " + std::to_string(plan.logKeep) + " logs", "0 to 1000");
+  if (plan.logKeep < 0 || plan.logKeep > 1000)
+    return invalid("keeping " + std::to_string(plan.logKeep) + " logs", "0 to 1000");
   if (plan.launchRecord.size() > kMaxRecord || hasControl(plan.launchRecord)) {
     return invalid("a launch record with a control character or over 256 KiB", "one line of JSON");
   }
@@ -101,7 +110,8 @@ Result<void> within(std::string_view what, std::optional<Value>& asked, const st
   if (!ceiling) return {};
   if (!asked) asked = ceiling;
   if (*asked <= *ceiling) return {};
-  return refused("a " + std::string(what) + " limit above root's ceiling", "ask for less, or raise spawner.limits." + std::string(what));
+  return refused("a " + std::string(what) + " limit above root's ceiling",
+                 "ask for less, or raise spawner.limits." + std::string(what));
 }
 
 Result<void> inRange(std::string_view what, const std::optional<std::int64_t>& value, std::int64_t most) {
@@ -137,17 +147,21 @@ const MountRule* ruleFor(const Policy& policy, std::string_view source) {
 }
 
 Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
-  if (!isPlainPath(mount.source)) return invalid("the mount source \"" + mount.source + "\"", "an absolute path without . or ..");
+  if (!isPlainPath(mount.source))
+    return invalid("the mount source \"" + mount.source + "\"", "an absolute path without . or ..");
   if (!isPlainPath(mount.target) || mount.target == "/") {
     return invalid("the mount target \"" + mount.target + "\"", "an absolute path in the room, not its root");
   }
   for (auto reserved : kReserved) {
-    if (isBeneath(mount.target, reserved)) return refused("a mount on " + mount.target, "a target outside " + std::string(reserved));
+    if (isBeneath(mount.target, reserved))
+      return refused("a mount on " + mount.target, "a target outside " + std::string(reserved));
   }
   const MountRule* rule = ruleFor(policy, mount.source);
-  if (rule == nullptr) return refused("the mount source " + mount.source, "a path beneath one of root's spawner.mounts");
+  if (rule == nullptr)
+    return refused("the mount source " + mount.source, "a path beneath one of root's spawner.mounts");
   if (mount.writable && !rule->writable) {
-    return refused("a writable mount of " + mount.source, "read-only, or `writable: true` in root's rule for " + rule->prefix);
+    return refused("a writable mount of " + mount.source,
+                   "read-only, or `writable: true` in root's rule for " + rule->prefix);
   }
   return AllowedMount{mount, rule->owner.value_or(policy.peerUid), rule->group.value_or(policy.peerGid)};
 }
@@ -195,12 +209,16 @@ Result<AllowedPlan> checkPlan(const Policy& policy, RoomPlan plan) {
 Result<void> checkPolicy(const Policy& policy) {
   constexpr std::uint64_t kLast = std::numeric_limits<std::int32_t>::max();  // beyond, some programs see negative ids
   std::uint64_t end = std::uint64_t{policy.uidFirst} + std::uint64_t{policy.slots} * kIdsPerRoom;
-  auto bad = [](std::string what, std::string remedy) { return fail(ErrorCode::kConfig, std::move(what), std::move(remedy)); };
+  auto bad = [](std::string what, std::string remedy) {
+    return fail(ErrorCode::kConfig, std::move(what), std::move(remedy));
+  };
   if (policy.uidFirst < kIdsPerRoom || policy.slots == 0 || end - 1 > kLast) {
-    return bad("the uid range from " + std::to_string(policy.uidFirst) + " for " + std::to_string(policy.slots) + " rooms",
-               "first at least 65536, and first + 65536 · slots at most 2147483648");
+    return bad(
+        "the uid range from " + std::to_string(policy.uidFirst) + " for " + std::to_string(policy.slots) + " rooms",
+        "first at least 65536, and first + 65536 · slots at most 2147483648");
   }
-  if (policy.peerUid == 0) return bad("root as agentd's user", "an ordinary user: what agents make would belong to root");
+  if (policy.peerUid == 0)
+    return bad("root as agentd's user", "an ordinary user: what agents make would belong to root");
   if (policy.peerUid >= policy.uidFirst && policy.peerUid < end) {
     return bad("agentd's uid " + std::to_string(policy.peerUid) + " lies in the rooms' range", "a user outside it");
   }
@@ -208,12 +226,14 @@ Result<void> checkPolicy(const Policy& policy) {
     if (!isPlainPath(*path)) return bad("the path \"" + *path + "\" in the policy", "an absolute path without . or ..");
   }
   for (const auto& rule : policy.mounts) {
-    if (!isPlainPath(rule.prefix)) return bad("the mount prefix \"" + rule.prefix + "\"", "an absolute path without . or ..");
+    if (!isPlainPath(rule.prefix))
+      return bad("the mount prefix \"" + rule.prefix + "\"", "an absolute path without . or ..");
     if (rule.owner == uid_t{0} || rule.group == gid_t{0}) {
       return bad("root as the owner of " + rule.prefix, "an ordinary user: an agent would write files of root");
     }
   }
-  if (policy.ceilings.rooms == 0 || policy.ceilings.pids < 1) return bad("a ceiling of no rooms or no processes", "at least 1");
+  if (policy.ceilings.rooms == 0 || policy.ceilings.pids < 1)
+    return bad("a ceiling of no rooms or no processes", "at least 1");
   return {};
 }
 

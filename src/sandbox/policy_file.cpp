@@ -41,7 +41,8 @@ template <class Number>
 Result<void> readNumber(const YamlNode& node, std::int64_t least, std::int64_t most, Number& into) {
   auto value = node.asInt();
   if (!value || *value < least || *value > most) {
-    return wrong("\"" + node.scalar + "\" is no number in range", std::to_string(least) + " to " + std::to_string(most));
+    return wrong("\"" + node.scalar + "\" is no number in range",
+                 std::to_string(least) + " to " + std::to_string(most));
   }
   into = static_cast<Number>(*value);
   return {};
@@ -139,8 +140,9 @@ Result<void> readKeys(const YamlNode& node, std::span<const Key> keys, Policy& p
       if (key.name == entry.key) found = &key;
     }
     auto meant = didYouMean(entry.key, names);
-    auto done = found != nullptr ? found->read(entry.value, policy)
-                                 : Result<void>(wrong("unknown key " + entry.key, meant ? "did you mean " + *meant : "remove it"));
+    auto done = found != nullptr
+                    ? found->read(entry.value, policy)
+                    : Result<void>(wrong("unknown key " + entry.key, meant ? "did you mean " + *meant : "remove it"));
     if (!done) {
       Error error = std::move(done).error();
       error.code = ErrorCode::kConfig;

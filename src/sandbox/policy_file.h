@@ -9,8 +9,9 @@
 
 namespace agentos::sandbox {
 
-// kConfig with file:line:column for an unknown key, a wrong type or an unknown user; keys that are absent keep `policy`'s
-// value. Other sections of the file are left alone. Mount prefixes are resolved (realpath) here, once, by root.
+// kConfig with file:line:column for an unknown key, a wrong type or an unknown user; keys that are absent keep
+// `policy`'s value. Other sections of the file are left alone. Mount prefixes are resolved (realpath) here, once, by
+// root.
 Result<Policy> parsePolicy(std::string_view text, const std::string& file, Policy policy);
 
 // The file must belong to root and be writable by nobody else (kConfig).

@@ -272,15 +272,24 @@ constexpr std::uint32_t kMaxItems = kMaxBody / 4;
 
 std::string_view nameOf(RequestKind kind) {
   switch (kind) {
-    case RequestKind::kPlatform: return "platform";
-    case RequestKind::kSpawn: return "spawn";
-    case RequestKind::kAdopt: return "adopt";
-    case RequestKind::kList: return "list";
-    case RequestKind::kFreeze: return "freeze";
-    case RequestKind::kThaw: return "thaw";
-    case RequestKind::kKill: return "kill";
-    case RequestKind::kSweep: return "sweep";
-    case RequestKind::kProcesses: return "processes";
+    case RequestKind::kPlatform:
+      return "platform";
+    case RequestKind::kSpawn:
+      return "spawn";
+    case RequestKind::kAdopt:
+      return "adopt";
+    case RequestKind::kList:
+      return "list";
+    case RequestKind::kFreeze:
+      return "freeze";
+    case RequestKind::kThaw:
+      return "thaw";
+    case RequestKind::kKill:
+      return "kill";
+    case RequestKind::kSweep:
+      return "sweep";
+    case RequestKind::kProcesses:
+      return "processes";
   }
   return "unknown";
 }
@@ -289,10 +298,16 @@ Result<Packet> packRequest(const Request& request) {
   Writer out;
   switch (request.kind) {
     case RequestKind::kPlatform:
-    case RequestKind::kList: break;
-    case RequestKind::kSpawn: putPlan(out, request.plan); break;
-    case RequestKind::kAdopt: out.string(request.id.str()), putIdentity(out, request.identity); break;
-    default: out.string(request.id.str());
+    case RequestKind::kList:
+      break;
+    case RequestKind::kSpawn:
+      putPlan(out, request.plan);
+      break;
+    case RequestKind::kAdopt:
+      out.string(request.id.str()), putIdentity(out, request.identity);
+      break;
+    default:
+      out.string(request.id.str());
   }
   return pack({std::to_underlying(request.kind), request.number, false}, out.take());
 }
@@ -300,7 +315,8 @@ Result<Packet> packRequest(const Request& request) {
 Result<Request> unpackRequest(Packet& packet) {
   std::string body;
   AGENTOS_TRY(Header header, unpack(packet, body));
-  if (header.kind < std::to_underlying(RequestKind::kPlatform) || header.kind > std::to_underlying(RequestKind::kProcesses)) {
+  if (header.kind < std::to_underlying(RequestKind::kPlatform) ||
+      header.kind > std::to_underlying(RequestKind::kProcesses)) {
     return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 9");
   }
   Request request;
@@ -309,10 +325,16 @@ Result<Request> unpackRequest(Packet& packet) {
   Reader in(body);
   switch (request.kind) {
     case RequestKind::kPlatform:
-    case RequestKind::kList: break;
-    case RequestKind::kSpawn: request.plan = getPlan(in); break;
-    case RequestKind::kAdopt: request.id = getInstance(in), request.identity = getIdentity(in); break;
-    default: request.id = getInstance(in);
+    case RequestKind::kList:
+      break;
+    case RequestKind::kSpawn:
+      request.plan = getPlan(in);
+      break;
+    case RequestKind::kAdopt:
+      request.id = getInstance(in), request.identity = getIdentity(in);
+      break;
+    default:
+      request.id = getInstance(in);
   }
   AGENTOS_CHECK(in.finish(nameOf(request.kind)));
   return request;
@@ -331,13 +353,25 @@ Result<Reply> unpackReply(Packet& packet) {
   reply.number = header.number;
   Reader in(body);
   switch (header.kind) {
-    case 0: break;
-    case 1: reply.body = getError(in); break;
-    case 2: reply.body = getPlatform(in); break;
-    case 3: reply.body = getRoom(in); break;
-    case 4: reply.body = in.list(kMaxItems, [&] { return getLiveRoom(in); }); break;
-    case 5: reply.body = in.list(kMaxItems, [&] { return in.i32(); }); break;
-    default: in.refuse("a reply of kind " + std::to_string(header.kind));
+    case 0:
+      break;
+    case 1:
+      reply.body = getError(in);
+      break;
+    case 2:
+      reply.body = getPlatform(in);
+      break;
+    case 3:
+      reply.body = getRoom(in);
+      break;
+    case 4:
+      reply.body = in.list(kMaxItems, [&] { return getLiveRoom(in); });
+      break;
+    case 5:
+      reply.body = in.list(kMaxItems, [&] { return in.i32(); });
+      break;
+    default:
+      in.refuse("a reply of kind " + std::to_string(header.kind));
   }
   AGENTOS_CHECK(in.finish("reply"));
   return reply;

@@ -50,7 +50,8 @@ struct RoomReply {
 };
 
 // monostate: done, nothing to say.
-using ReplyBody = std::variant<std::monostate, Error, PlatformReport, RoomReply, std::vector<LiveRoom>, std::vector<std::int32_t>>;
+using ReplyBody =
+    std::variant<std::monostate, Error, PlatformReport, RoomReply, std::vector<LiveRoom>, std::vector<std::int32_t>>;
 
 struct Reply {
   std::uint64_t number = 0;

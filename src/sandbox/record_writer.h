@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes launch records (line 1 agentd's, line 2 the spawner's; root's file, readable by all) durably, in a thread of its own: the spawner's loop never waits for a disk, and the record's
-// fsync overlaps the child's building of the room.
+// Writes launch records (line 1 agentd's, line 2 the spawner's; root's file, readable by all) durably, in a thread of
+// its own: the spawner's loop never waits for a disk, and the record's fsync overlaps the child's building of the room.
 #pragma once
 
 #include <condition_variable>

@@ -75,7 +75,8 @@ class RoomBuilder {
 
   void enterNamespaces() {
     require(::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
-    if (!plan_.hostName.empty()) require(::sethostname(plan_.hostName.data(), plan_.hostName.size()) == 0, "sethostname");
+    if (!plan_.hostName.empty())
+      require(::sethostname(plan_.hostName.data(), plan_.hostName.size()) == 0, "sethostname");
   }
 
   void openListeners() {
@@ -118,11 +119,13 @@ class RoomBuilder {
     require(::syscall(SYS_setresuid, 0, 0, 0) == 0, "setresuid");
     dieWithSpawner();  // a change of ids had cleared it
     // Not the spawner's session keyring.
-    require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EDQUOT, "a keyring of its own");
+    require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EDQUOT,
+            "a keyring of its own");
   }
 
   void mountRoot() {
-    require(::mount("room", "root", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m,nr_inodes=1024") == 0, "mounting the root");
+    require(::mount("room", "root", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m,nr_inodes=1024") == 0,
+            "mounting the root");
     require(::chdir("root") == 0, "entering the root");
   }
 
@@ -148,8 +151,9 @@ class RoomBuilder {
     for (const auto& path : plan_.roomTemplate->masks) {
       require(::mount("../masked", path.c_str(), nullptr, MS_BIND, nullptr) == 0, "masking", path.c_str());
     }
-    require(::mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5") == 0,
-            "mounting /dev/pts");
+    require(
+        ::mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5") == 0,
+        "mounting /dev/pts");
   }
 
   void mountTemporary() {
@@ -181,7 +185,8 @@ class RoomBuilder {
       const auto& target = plan_.targets[i];
       if (letter == '-') continue;
       if (target.make && letter == 'd') {
-        require(::mkdir(target.path.c_str(), 0755) == 0 || errno == EEXIST, "making the mount target", target.path.c_str());
+        require(::mkdir(target.path.c_str(), 0755) == 0 || errno == EEXIST, "making the mount target",
+                target.path.c_str());
       } else if (target.make) {
         int file = ::open(target.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
         require(file >= 0, "making the mount target", target.path.c_str());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The spawner's child, from clone to agent-init: PID 1 of the room, in its user namespace (and in a network namespace
-// that was made ahead, net_pool.h), building the room around itself. It runs beside threads that were not cloned, so it takes no memory and no lock: everything it needs is
-// prepared before the clone or comes in one message after it.
+// that was made ahead, net_pool.h), building the room around itself. It runs beside threads that were not cloned, so it
+// takes no memory and no lock: everything it needs is prepared before the clone or comes in one message after it.
 //
 // On its sync socket, before agent-init's own words (init_protocol.h):
 //   M, from the spawner: the id maps are written

@@ -15,7 +15,9 @@
 namespace agentos::sandbox {
 namespace {
 
-std::string sizeOption(std::uint64_t bytes) { return "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(bytes / 4096 + 64); }
+std::string sizeOption(std::uint64_t bytes) {
+  return "size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(bytes / 4096 + 64);
+}
 
 // A room without a memory controller fills its /tmp at the machine's cost: the ceiling holds in any case.
 std::uint64_t tmpBytes(const Host& host, const Limits& limits) {
@@ -45,7 +47,8 @@ InitPlan initPlanOf(const Host& host, const RoomPlan& plan) {
   init.uid = init.gid = kAgentId;
   auto pids = static_cast<std::uint64_t>(*plan.limits.pids);  // filled up by checkPlan
   std::uint64_t files = host.policy.ceilings.openFiles;
-  init.rlimits = {{RLIMIT_NPROC, pids, pids}, {RLIMIT_NOFILE, std::min<std::uint64_t>(files, 4096), files}, {RLIMIT_CORE, 0, 0}};
+  init.rlimits = {
+      {RLIMIT_NPROC, pids, pids}, {RLIMIT_NOFILE, std::min<std::uint64_t>(files, 4096), files}, {RLIMIT_CORE, 0, 0}};
   init.logRotateAt = plan.logRotateAt.count;
   init.logKeep = static_cast<std::uint32_t>(plan.logKeep);
   init.listeners = static_cast<std::uint32_t>(plan.listenPorts.size());
@@ -61,7 +64,8 @@ Result<Fd> instanceDirectory(const Host& host, const std::string& base, const In
   AGENTOS_TRY(Fd parent, openPlain(base, O_RDONLY | O_DIRECTORY));
   if (::mkdirat(parent.get(), id.str().c_str(), 0750) != 0) return failErrno(errno, "making " + path);
   AGENTOS_TRY(Fd made, openPlain(path, O_RDONLY | O_DIRECTORY));
-  if (::fchown(made.get(), host.policy.peerUid, host.policy.peerGid) != 0) return failErrno(errno, "giving " + path + " to agentd");
+  if (::fchown(made.get(), host.policy.peerUid, host.policy.peerGid) != 0)
+    return failErrno(errno, "giving " + path + " to agentd");
   return made;
 }
 
@@ -71,8 +75,8 @@ Result<Fd> asAgentInits(Host& host, std::uint32_t slot, int directory) {
   return detachedTree(directory, {.writable = true, .recursive = false, .ownerMap = map});
 }
 
-// agent-init may make the payload in pay/ and nowhere else: CLONE_INTO_CGROUP asks for the target's cgroup.procs and for
-// that of the nearest group above both. No limit is its to write.
+// agent-init may make the payload in pay/ and nowhere else: CLONE_INTO_CGROUP asks for the target's cgroup.procs and
+// for that of the nearest group above both. No limit is its to write.
 Result<void> letCloneInto(const InstanceGroups& groups, uid_t roomRoot) {
   for (int group : {groups.top.get(), groups.pay.get()}) {
     if (::fchownat(group, "cgroup.procs", roomRoot, roomRoot, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -135,13 +139,15 @@ ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync) 
   return child;
 }
 
-Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot) {
+Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups,
+                                const Slot& slot) {
   const RoomPlan& plan = allowed.plan;
   RoomParts parts;
   parts.letters = std::string(1, kChildParts);
   parts.fds.resize(kPassedFixed);
   AGENTOS_TRY(parts.fds[kPassPlan], makeSealed("agent-init-plan", encodeInitPlan(initPlanOf(host, plan))));
-  AGENTOS_TRY(parts.fds[kPassControl], listenAt(host.sockets.get(), socketName(plan.id), host.policy.peerUid, host.policy.peerGid));
+  AGENTOS_TRY(parts.fds[kPassControl],
+              listenAt(host.sockets.get(), socketName(plan.id), host.policy.peerUid, host.policy.peerGid));
   AGENTOS_TRY(Fd logs, instanceDirectory(host, host.policy.logDir, plan.id));
   AGENTOS_TRY(parts.fds[kPassLogDir], asAgentInits(host, slot.number, logs.get()));
   AGENTOS_TRY(parts.recordDir, instanceDirectory(host, host.policy.stateDir + "/instances", plan.id));

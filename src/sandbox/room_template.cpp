@@ -27,18 +27,20 @@ std::unexpected<Error> failStep(std::string step) {
 
 // Copied from the host when it has them: what programs need to find libraries, certificates, time zones and names.
 // Nothing here tells of the host's users, keys or services.
-constexpr std::array kCopied = {"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl/certs",  "ssl/openssl.cnf",
-                                "ca-certificates", "pki/tls", "localtime",     "timezone",     "protocols",  "services",
-                                "mime.types",      "fonts",   "os-release",    "debian_version", "python3",  "python3.11",
-                                "python3.12",      "python3.13", "perl",       "terminfo",     "inputrc",    "magic"};
+constexpr std::array kCopied = {
+    "ld.so.cache",     "ld.so.conf", "ld.so.conf.d", "alternatives",   "ssl/certs", "ssl/openssl.cnf",
+    "ca-certificates", "pki/tls",    "localtime",    "timezone",       "protocols", "services",
+    "mime.types",      "fonts",      "os-release",   "debian_version", "python3",   "python3.11",
+    "python3.12",      "python3.13", "perl",         "terminfo",       "inputrc",   "magic"};
 
 struct TextFile {
   const char* name;
   const char* text;
 };
 constexpr std::array kWritten = {
-    TextFile{"passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n"
-                       "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+    TextFile{"passwd",
+             "root:x:0:0:root:/:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\n"
+             "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
     TextFile{"group", "root:x:0:\ntty:x:5:\nagent:x:1000:\nnogroup:x:65534:\n"},
     TextFile{"hosts", "127.0.0.1 localhost\n::1 localhost\n"},
     TextFile{"nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nprotocols: files\nservices: files\n"},
@@ -50,14 +52,15 @@ struct Node {
   const char* name;
   unsigned major, minor;
 };
-constexpr std::array kNodes = {Node{"null", 1, 3}, Node{"zero", 1, 5},    Node{"full", 1, 7},
+constexpr std::array kNodes = {Node{"null", 1, 3},   Node{"zero", 1, 5},    Node{"full", 1, 7},
                                Node{"random", 1, 8}, Node{"urandom", 1, 9}, Node{"tty", 5, 0}};
 struct Link {
   const char* name;
   const char* target;
 };
-constexpr std::array kDevLinks = {Link{"ptmx", "pts/ptmx"}, Link{"fd", "/proc/self/fd"}, Link{"stdin", "/proc/self/fd/0"},
-                                  Link{"stdout", "/proc/self/fd/1"}, Link{"stderr", "/proc/self/fd/2"}};
+constexpr std::array kDevLinks = {Link{"ptmx", "pts/ptmx"}, Link{"fd", "/proc/self/fd"},
+                                  Link{"stdin", "/proc/self/fd/0"}, Link{"stdout", "/proc/self/fd/1"},
+                                  Link{"stderr", "/proc/self/fd/2"}};
 
 // Where the host keeps them beside /usr: links on a merged system, else directories.
 constexpr std::array kRootNames = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
@@ -130,12 +133,14 @@ Result<void> buildEtc() {
 Result<void> buildDev() {
   for (const auto& node : kNodes) {
     std::string path = std::string("dev/") + node.name;
-    if (::mknod(path.c_str(), S_IFCHR | 0666, makedev(node.major, node.minor)) != 0 || ::chmod(path.c_str(), 0666) != 0) {
+    if (::mknod(path.c_str(), S_IFCHR | 0666, makedev(node.major, node.minor)) != 0 ||
+        ::chmod(path.c_str(), 0666) != 0) {
       return failStep("making /" + path);
     }
   }
   for (const auto& link : kDevLinks) {
-    if (::symlink(link.target, (std::string("dev/") + link.name).c_str()) != 0) return failStep(std::string("linking /dev/") + link.name);
+    if (::symlink(link.target, (std::string("dev/") + link.name).c_str()) != 0)
+      return failStep(std::string("linking /dev/") + link.name);
   }
   for (const char* path : {"dev/pts", "dev/shm"}) {
     if (::mkdir(path, 0755) != 0) return failStep(std::string("making /") + path);
@@ -154,7 +159,8 @@ Result<void> closeDirectory(const char* path, unsigned long flags) {
 
 Result<void> bindHost(const std::string& name) {
   if (::mkdir(name.c_str(), 0755) != 0) return failStep("making the template's " + name);
-  if (::mount(("/" + name).c_str(), name.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) return failStep("binding /" + name);
+  if (::mount(("/" + name).c_str(), name.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
+    return failStep("binding /" + name);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
   attributes.propagation = MS_PRIVATE;
@@ -184,7 +190,8 @@ Result<RoomTemplate> enterTemplate(const std::string& place) {
   if (::unshare(CLONE_NEWNS) != 0) return failStep("leaving the host's mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return failStep("making the mounts slaves");
   if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST) return failStep("making " + place);
-  if (::mount("agentd-template", place.c_str(), "tmpfs", MS_NOSUID, "mode=0755,size=64m") != 0) return failStep("mounting the template");
+  if (::mount("agentd-template", place.c_str(), "tmpfs", MS_NOSUID, "mode=0755,size=64m") != 0)
+    return failStep("mounting the template");
   if (::chdir(place.c_str()) != 0) return failStep("entering the template");
   for (const char* name : {"root", "etc", "dev", "logs", "records"}) {
     if (::mkdir(name, 0755) != 0) return failStep(std::string("making the template's ") + name);

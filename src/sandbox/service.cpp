@@ -80,7 +80,9 @@ Result<void> killPay(const Host& host, const InstanceId& id) {
 }
 
 Error gone(const InstanceId& id, std::string why) {
-  return fail(ErrorCode::kNotFound, "the room of " + id.str() + " is gone: " + std::move(why), "its exit record says how it ended").error();
+  return fail(ErrorCode::kNotFound, "the room of " + id.str() + " is gone: " + std::move(why),
+              "its exit record says how it ended")
+      .error();
 }
 
 struct Adopted {
@@ -105,7 +107,8 @@ Result<Adopted> adoptRoom(const Host& host, const InstanceId& id, const ProcessI
 
 }  // namespace
 
-Service::Service(Host& host, Fd listener, Fd signals) : host_(host), listener_(std::move(listener)), signals_(std::move(signals)) {}
+Service::Service(Host& host, Fd listener, Fd signals)
+    : host_(host), listener_(std::move(listener)), signals_(std::move(signals)) {}
 Service::~Service() = default;
 
 void Service::run() {
@@ -128,8 +131,11 @@ int Service::untilNextWake() const {
 }
 
 void Service::wait(int milliseconds) {
-  std::vector<pollfd> set = {{listener_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {host_.records->readyFd(), POLLIN, 0}};
-  auto writeToo = [](const Connection& connection) { return static_cast<short>(connection.wantsToWrite() ? POLLIN | POLLOUT : POLLIN); };
+  std::vector<pollfd> set = {
+      {listener_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {host_.records->readyFd(), POLLIN, 0}};
+  auto writeToo = [](const Connection& connection) {
+    return static_cast<short>(connection.wantsToWrite() ? POLLIN | POLLOUT : POLLIN);
+  };
   auto connections = connections_.size(), spawns = spawns_.size(), jobs = jobs_.size();
   for (const auto& connection : connections_) set.push_back({connection->fd(), writeToo(*connection), 0});
   for (const auto& job : spawns_) set.push_back({job->pollFd(), POLLIN, 0});
@@ -178,20 +184,33 @@ Answer Service::answerTo(std::uint64_t connection, std::uint64_t request) {
 }
 
 void Service::handle(Request request, const Answer& answer) {
-  bool waits = request.kind == RequestKind::kFreeze || request.kind == RequestKind::kThaw || request.kind == RequestKind::kSweep;
+  bool waits =
+      request.kind == RequestKind::kFreeze || request.kind == RequestKind::kThaw || request.kind == RequestKind::kSweep;
   if (waits && jobs_.size() >= kMaxJobs) {
     return answer(fail(ErrorCode::kUnavailable, "8192 requests are waiting already", "ask again later").error(), {});
   }
   switch (request.kind) {
-    case RequestKind::kPlatform: return answer(reportPlatform(host_), {});
-    case RequestKind::kSpawn: return spawn(std::move(request.plan), answer);
-    case RequestKind::kAdopt: return adopt(request, answer);
-    case RequestKind::kList: return answer(listRooms(host_), {});
-    case RequestKind::kFreeze: jobs_.push_back(std::make_unique<FreezeJob>(host_, request.id, true, answer)); return;
-    case RequestKind::kThaw: jobs_.push_back(std::make_unique<FreezeJob>(host_, request.id, false, answer)); return;
-    case RequestKind::kKill: return answer(bodyOf(killPay(host_, request.id)), {});
-    case RequestKind::kSweep: jobs_.push_back(std::make_unique<SweepJob>(host_, request.id, answer)); return;
-    case RequestKind::kProcesses: return answer(processesOf(host_, request.id), {});
+    case RequestKind::kPlatform:
+      return answer(reportPlatform(host_), {});
+    case RequestKind::kSpawn:
+      return spawn(std::move(request.plan), answer);
+    case RequestKind::kAdopt:
+      return adopt(request, answer);
+    case RequestKind::kList:
+      return answer(listRooms(host_), {});
+    case RequestKind::kFreeze:
+      jobs_.push_back(std::make_unique<FreezeJob>(host_, request.id, true, answer));
+      return;
+    case RequestKind::kThaw:
+      jobs_.push_back(std::make_unique<FreezeJob>(host_, request.id, false, answer));
+      return;
+    case RequestKind::kKill:
+      return answer(bodyOf(killPay(host_, request.id)), {});
+    case RequestKind::kSweep:
+      jobs_.push_back(std::make_unique<SweepJob>(host_, request.id, answer));
+      return;
+    case RequestKind::kProcesses:
+      return answer(processesOf(host_, request.id), {});
   }
 }
 

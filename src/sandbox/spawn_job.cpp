@@ -33,7 +33,8 @@ std::unexpected<Error> failStep(std::string step) {
 Result<void> writeProc(std::int32_t pid, const char* file, const std::string& text) {
   std::string path = "/proc/" + std::to_string(pid) + "/" + file;
   Fd out(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!out || ::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return failStep("writing " + path);
+  if (!out || ::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return failStep("writing " + path);
   return {};
 }
 
@@ -53,7 +54,8 @@ Result<std::uint64_t> startTicksOf(std::int32_t pid) {
   auto after = text.rfind(')');
   auto fields = split(std::string_view(text).substr(after == std::string::npos ? 0 : after + 1), ' ');
   std::uint64_t ticks = 0;
-  if (fields.size() < 21 || std::from_chars(fields[20].data(), fields[20].data() + fields[20].size(), ticks).ec != std::errc()) {
+  if (fields.size() < 21 ||
+      std::from_chars(fields[20].data(), fields[20].data() + fields[20].size(), ticks).ec != std::errc()) {
     return fail(ErrorCode::kIo, "/proc/" + std::to_string(pid) + "/stat has no start time");
   }
   return ticks;
@@ -163,7 +165,8 @@ void SpawnJob::onReady() {
 
 void SpawnJob::onBuilt(Packet& packet) {
   if (packet.fds.size() != allowed_.plan.listenPorts.size()) {
-    return giveUp(fail(ErrorCode::kSandboxSetup, "the child sent " + std::to_string(packet.fds.size()) + " listeners").error());
+    return giveUp(
+        fail(ErrorCode::kSandboxSetup, "the child sent " + std::to_string(packet.fds.size()) + " listeners").error());
   }
   listeners_ = std::move(packet.fds);
   step_ = Step::kStarting;
@@ -216,8 +219,10 @@ void SpawnJob::onWake() {
     step_ = Step::kDone;  // it runs; what it has to say about its start is in its exit record
     return;
   }
-  giveUp(fail(ErrorCode::kTimedOut, step_ == Step::kBuilding ? "the room was not built in 5 s" : "agent-init was not ready in 5 s",
-              "look for a file system that hangs").error());
+  giveUp(fail(ErrorCode::kTimedOut,
+              step_ == Step::kBuilding ? "the room was not built in 5 s" : "agent-init was not ready in 5 s",
+              "look for a file system that hangs")
+             .error());
 }
 
 void SpawnJob::giveUp(Error error) {

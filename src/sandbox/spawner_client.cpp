@@ -149,7 +149,8 @@ awaitable<Result<Answered>> SpawnerClient::Link::ask(Request request) {
       if (!call.sent) co_return unreachable(options_.socket, {});
       co_return fail(ErrorCode::kTimedOut, "no answer from the spawner to " + std::string(nameOf(call.request.kind)),
                      "look at its log");
-    } else if (auto state = co_await asio::this_coro::cancellation_state; state.cancelled() != asio::cancellation_type::none) {
+    } else if (auto state = co_await asio::this_coro::cancellation_state;
+               state.cancelled() != asio::cancellation_type::none) {
       co_return fail(ErrorCode::kUnavailable, "cancelled");
     }
   }
@@ -230,16 +231,18 @@ void SpawnerClient::Link::sendUnsent() {
 
 void SpawnerClient::Link::awaitRoom() {
   if (std::exchange(awaitingRoom_, true)) return;
-  socket_->async_wait(asio::posix::descriptor_base::wait_write, [self = shared_from_this()](boost::system::error_code error) {
-    self->awaitingRoom_ = false;
-    if (!error) self->pump();
-  });
+  socket_->async_wait(asio::posix::descriptor_base::wait_write,
+                      [self = shared_from_this()](boost::system::error_code error) {
+                        self->awaitingRoom_ = false;
+                        if (!error) self->pump();
+                      });
 }
 
 void SpawnerClient::Link::listen() {
-  socket_->async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](boost::system::error_code error) {
-    if (!error) self->onReadable();
-  });
+  socket_->async_wait(asio::posix::descriptor_base::wait_read,
+                      [self = shared_from_this()](boost::system::error_code error) {
+                        if (!error) self->onReadable();
+                      });
 }
 
 void SpawnerClient::Link::onReadable() {

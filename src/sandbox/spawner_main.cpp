@@ -34,7 +34,8 @@ void define(CLI::App& app, Options& options) {
   place->add_option("--listen-fd", options.listenFd, "a listening SOCK_SEQPACKET socket that was inherited");
   place->add_option("--socket", options.socket, "where to listen (0600, agentd's user)");
   place->require_option(1);
-  app.add_option("--policy", options.policyFile, "YAML with root's `spawner:` section; root's file, nobody else's to write");
+  app.add_option("--policy", options.policyFile,
+                 "YAML with root's `spawner:` section; root's file, nobody else's to write");
   app.add_option("--peer", options.peer, "agentd's user, by name or uid");
   app.add_option("--state", options.policy.stateDir, "agentd's state directory");
   app.add_option("--logs", options.policy.logDir, "where the instances' logs are");
@@ -61,7 +62,8 @@ Result<Policy> policyFrom(Options options) {
   }
   for (const auto& text : options.mounts) {
     bool writable = text.ends_with(":rw");
-    options.policy.mounts.push_back({resolvedPath(writable ? text.substr(0, text.size() - 3) : text), writable, {}, {}});
+    options.policy.mounts.push_back(
+        {resolvedPath(writable ? text.substr(0, text.size() - 3) : text), writable, {}, {}});
   }
   Policy& policy = options.policy;
   if (policy.initBinary.empty()) policy.initBinary = besideThis("agent-init");
@@ -87,7 +89,8 @@ Fd takeSignals() {
 }
 
 Result<void> serve(const Options& options) {
-  if (::geteuid() != 0) return fail(ErrorCode::kDenied, "agentd-spawner needs root", "start it by its unit, or let agentd do it as root");
+  if (::geteuid() != 0)
+    return fail(ErrorCode::kDenied, "agentd-spawner needs root", "start it by its unit, or let agentd do it as root");
   Fd signals = takeSignals();
   if (!signals) return failErrno(errno, "signalfd");
   AGENTOS_TRY(Policy policy, policyFrom(options));

@@ -46,7 +46,9 @@ class Hostile : public Rig {
   }
   std::size_t descriptorsOfSpawner() {
     std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(spawnerPid()) + "/fd")) ++count;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(spawnerPid()) + "/fd"))
+      ++count;
     return count;
   }
   // Once its idle work is done the number stands still.
@@ -91,8 +93,8 @@ TEST_F(Hostile, MalformedMessagesCutTheConnectionAndNothingElse) {
   noMemfd.u16(kSpawnerProtocol), noMemfd.u8(2), noMemfd.u64(1), noMemfd.boolean(true);
   Writer badId;
   badId.u16(kSpawnerProtocol), badId.u8(8), badId.u64(1), badId.boolean(false), badId.string("../../x.aaaaaa");
-  for (const std::string& bytes : {std::string(1, 'x'), std::string(65000, '\xff'), lists.take(), version.take(), kind.take(),
-                                   noMemfd.take(), badId.take()}) {
+  for (const std::string& bytes : {std::string(1, 'x'), std::string(65000, '\xff'), lists.take(), version.take(),
+                                   kind.take(), noMemfd.take(), badId.take()}) {
     Fd socket = connectRaw();
     ASSERT_TRUE(sendPacket(socket.get(), bytes));
     EXPECT_TRUE(isCut(socket)) << bytes.size();

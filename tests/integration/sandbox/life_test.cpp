@@ -22,7 +22,8 @@ class Lives : public Rig {
  protected:
   std::vector<std::string> countersOf(const RoomPlan& plan, int count) {
     std::vector<std::string> counters;
-    for (int i = 0; i < count; ++i) counters.push_back(readUnder("/state/scratch/" + plan.id.str() + "/count" + std::to_string(i)));
+    for (int i = 0; i < count; ++i)
+      counters.push_back(readUnder("/state/scratch/" + plan.id.str() + "/count" + std::to_string(i)));
     return counters;
   }
   // How many of them moved within a tenth of a second.
@@ -175,7 +176,8 @@ TEST_P(KilledInMidSpawn, LeavesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, KilledInMidSpawn,
-                         ::testing::Values("sandbox.spawn.cloned", "sandbox.spawn.mapped", "sandbox.spawn.recorded", "sandbox.spawn.went"),
+                         ::testing::Values("sandbox.spawn.cloned", "sandbox.spawn.mapped", "sandbox.spawn.recorded",
+                                           "sandbox.spawn.went"),
                          [](const auto& name) { return std::string(name.param).substr(14); });
 
 TEST_F(Lives, AHungSetUpIsGivenUpAndHoldsNobodyUp) {
@@ -184,17 +186,20 @@ TEST_F(Lives, AHungSetUpIsGivenUpAndHoldsNobodyUp) {
   startSpawner();
   auto plan = this->plan({"ids"});
   std::optional<Result<SpawnedRoom>> hung;
-  boost::asio::co_spawn(io_, client().spawn(plan), [&](std::exception_ptr, Result<SpawnedRoom> result) { hung = std::move(result); });
+  boost::asio::co_spawn(io_, client().spawn(plan),
+                        [&](std::exception_ptr, Result<SpawnedRoom> result) { hung = std::move(result); });
   io_.restart();
   io_.poll();
   auto before = std::chrono::steady_clock::now();
   EXPECT_TRUE(ask(client().list()));
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(500));
-  EXPECT_TRUE(eventually([&] {
-    io_.restart();
-    io_.poll();
-    return hung.has_value();
-  }, std::chrono::seconds(8)));
+  EXPECT_TRUE(eventually(
+      [&] {
+        io_.restart();
+        io_.poll();
+        return hung.has_value();
+      },
+      std::chrono::seconds(8)));
   ASSERT_TRUE(hung && !*hung);
   EXPECT_EQ(hung->error().code, ErrorCode::kTimedOut);
   EXPECT_TRUE(eventually([&] { return noGroups(); }));
@@ -219,13 +224,16 @@ TEST_F(Lives, ManyAtOnceAreAllMade) {
   for (int i = 0; i < 24; ++i) plans.push_back(plan({"sleep", "0", std::to_string(i)}));
   std::vector<Result<SpawnedRoom>> rooms;
   for (auto& one : plans) {
-    boost::asio::co_spawn(io_, client().spawn(one), [&](std::exception_ptr, Result<SpawnedRoom> room) { rooms.push_back(std::move(room)); });
+    boost::asio::co_spawn(io_, client().spawn(one),
+                          [&](std::exception_ptr, Result<SpawnedRoom> room) { rooms.push_back(std::move(room)); });
   }
-  EXPECT_TRUE(eventually([&] {
-    io_.restart();
-    io_.poll();
-    return rooms.size() == plans.size();
-  }, std::chrono::seconds(15)));
+  EXPECT_TRUE(eventually(
+      [&] {
+        io_.restart();
+        io_.poll();
+        return rooms.size() == plans.size();
+      },
+      std::chrono::seconds(15)));
   for (auto& room : rooms) {
     ASSERT_TRUE(room) << room.error().message();
     EXPECT_TRUE(ended(*room, std::chrono::seconds(5)));

@@ -32,8 +32,8 @@ namespace fs = std::filesystem;
 const std::string kBin = AGENTOS_BIN_DIR;
 const std::string kProbe = AGENTOS_PROBE;
 
-pid_t start(const std::vector<std::string>& words, const std::vector<std::pair<std::string, std::string>>& env, int output,
-            unsigned uid, bool apart) {
+pid_t start(const std::vector<std::string>& words, const std::vector<std::pair<std::string, std::string>>& env,
+            int output, unsigned uid, bool apart) {
   std::vector<char*> argv;
   for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -43,7 +43,9 @@ pid_t start(const std::vector<std::string>& words, const std::vector<std::pair<s
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no spawner
   if (output >= 0) ::dup2(output, 1), ::dup2(output, 2);
   // What a control run is let do must not be done to this machine.
-  if (apart && (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)) ::_exit(125);
+  if (apart &&
+      (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0))
+    ::_exit(125);
   if (uid != 0 && (::setgroups(0, nullptr) != 0 || ::setgid(uid) != 0 || ::setuid(uid) != 0)) ::_exit(126);
   ::execv(argv[0], argv.data());
   ::_exit(127);
@@ -95,10 +97,26 @@ void Rig::TearDown() {
 
 void Rig::startSpawner(const std::vector<std::pair<std::string, std::string>>& env) {
   Fd log(::open((dir_ + "/spawner.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  std::vector<std::string> words = {kBin + "/agentd-spawner", "--socket", dir_ + "/run/spawner.sock",
-                                    "--peer", std::to_string(kPeer), "--state", dir_ + "/state", "--logs", dir_ + "/log",
-                                    "--run", dir_ + "/run", "--cgroup", group_, "--init", init_.empty() ? kBin + "/agent-init" : init_,
-                                    "--mount", dir_ + "/state/scratch:rw", "--mount", dir_ + "/ro", "--mount",
+  std::vector<std::string> words = {kBin + "/agentd-spawner",
+                                    "--socket",
+                                    dir_ + "/run/spawner.sock",
+                                    "--peer",
+                                    std::to_string(kPeer),
+                                    "--state",
+                                    dir_ + "/state",
+                                    "--logs",
+                                    dir_ + "/log",
+                                    "--run",
+                                    dir_ + "/run",
+                                    "--cgroup",
+                                    group_,
+                                    "--init",
+                                    init_.empty() ? kBin + "/agent-init" : init_,
+                                    "--mount",
+                                    dir_ + "/state/scratch:rw",
+                                    "--mount",
+                                    dir_ + "/ro",
+                                    "--mount",
                                     fs::path(kProbe).parent_path()};
   spawner_ = start(words, env, log.get(), 0, false);
   ASSERT_GT(spawner_, 0);

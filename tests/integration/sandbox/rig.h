@@ -21,7 +21,7 @@
 
 namespace agentos::sandbox::testing {
 
-inline constexpr unsigned kPeer = 64123;           // agentd's user in these tests: no such user exists
+inline constexpr unsigned kPeer = 64123;          // agentd's user in these tests: no such user exists
 inline constexpr unsigned kFirstId = 0x70000000;  // of the rooms
 
 // A program's end, outside of any room.

@@ -47,7 +47,8 @@ TEST_F(Rooms, TheMachineIsReported) {
   // Every controller is either enabled or warned about.
   for (const char* name : {"cpu", "memory", "pids", "io"}) {
     bool on = std::ranges::find(report->controllers, name) != report->controllers.end();
-    bool warned = std::ranges::any_of(report->warnings, [&](const auto& text) { return text.find(name) != std::string::npos; });
+    bool warned =
+        std::ranges::any_of(report->warnings, [&](const auto& text) { return text.find(name) != std::string::npos; });
     EXPECT_NE(on, warned) << name;
   }
 }
@@ -57,8 +58,10 @@ TEST_F(Rooms, TheProgramIsTheAgentAndSeesOnlyItsOwn) {
   EXPECT_THAT(runInRoom({"env"}).output, HasSubstr("[HOME=/home/agent]"));
   EXPECT_THAT(runInRoom({"hostname"}).output, HasSubstr("host=room"));
   auto root = runInRoom({"list", "/"}).output;
-  for (const char* name : {"[usr]", "[etc]", "[dev]", "[proc]", "[tmp]", "[home]", "[probe]"}) EXPECT_THAT(root, HasSubstr(name));
-  for (const char* name : {"[root]", "[boot]", "[media]", "[srv]", "[work]", "[opt]"}) EXPECT_THAT(root, Not(HasSubstr(name)));
+  for (const char* name : {"[usr]", "[etc]", "[dev]", "[proc]", "[tmp]", "[home]", "[probe]"})
+    EXPECT_THAT(root, HasSubstr(name));
+  for (const char* name : {"[root]", "[boot]", "[media]", "[srv]", "[work]", "[opt]"})
+    EXPECT_THAT(root, Not(HasSubstr(name)));
   EXPECT_THAT(runInRoom({"print", "/etc/passwd"}).output, HasSubstr("agent:x:1000:1000"));
   EXPECT_EQ(runInRoom({"write", "/tmp/x"}).code, 0);
   EXPECT_EQ(runInRoom({"write", "/dev/shm/x"}).code, 0);
@@ -156,13 +159,22 @@ TEST_F(Rooms, WhatIsNotEnforcedIsSaid) {
   auto report = ask(client().platform());
   ASSERT_TRUE(report);
   auto plan = this->plan({"sleep", "30000"});
-  plan.limits = {.cpu = MilliCpu{500}, .memory = Bytes{256 << 20}, .swap = {}, .pids = 64, .cpuWeight = 50, .ioWeight = 50, .scratchQuota = {}};
+  plan.limits = {.cpu = MilliCpu{500},
+                 .memory = Bytes{256 << 20},
+                 .swap = {},
+                 .pids = 64,
+                 .cpuWeight = 50,
+                 .ioWeight = 50,
+                 .scratchQuota = {}};
   auto room = mustSpawn(plan);
   auto text = [](const std::vector<std::string>& all) { return join(all, "\n"); };
-  auto has = [&](const char* name) { return std::ranges::find(report->controllers, name) != report->controllers.end(); };
+  auto has = [&](const char* name) {
+    return std::ranges::find(report->controllers, name) != report->controllers.end();
+  };
   EXPECT_THAT(text(has("memory") ? room.enforcement.enforced : room.enforcement.missing), HasSubstr("memory"));
   EXPECT_THAT(text(has("cpu") ? room.enforcement.enforced : room.enforcement.missing), HasSubstr("cpu"));
-  EXPECT_THAT(text(has("pids") ? room.enforcement.enforced : room.enforcement.substituted), HasSubstr(has("pids") ? "pids.max=64" : "RLIMIT_NPROC=64"));
+  EXPECT_THAT(text(has("pids") ? room.enforcement.enforced : room.enforcement.substituted),
+              HasSubstr(has("pids") ? "pids.max=64" : "RLIMIT_NPROC=64"));
   EXPECT_TRUE(ask(client().sweep(plan.id)));
 }
 

@@ -193,14 +193,32 @@ int environment(const Words&) {
   return tell(true, "environment");
 }
 
-const std::map<std::string, int (*)(const Words&)> kCommands = {
-    {"read", readFile},      {"print", printFile},  {"write", writeFile},       {"mkdir", makeDirectory},
-    {"list", listDirectory}, {"mount", mountTmpfs}, {"remount", remountRoot},   {"umount", unmount},
-    {"status", status},      {"stat", statFile},    {"ids", ids},               {"interfaces", interfaces},
-    {"connect", connectLocal}, {"route", sendOut},  {"signal", killPid},        {"userns", newUserNamespace},
-    {"chroot", chrootHere},  {"setuid", becomeRoot}, {"mknod", makeDevice},     {"hostname", hostName},
-    {"fds", descriptors},    {"fork", forkMany},    {"spin", spin},             {"sleep", sleepFor},
-    {"eat", eatMemory},      {"env", environment}};
+const std::map<std::string, int (*)(const Words&)> kCommands = {{"read", readFile},
+                                                                {"print", printFile},
+                                                                {"write", writeFile},
+                                                                {"mkdir", makeDirectory},
+                                                                {"list", listDirectory},
+                                                                {"mount", mountTmpfs},
+                                                                {"remount", remountRoot},
+                                                                {"umount", unmount},
+                                                                {"status", status},
+                                                                {"stat", statFile},
+                                                                {"ids", ids},
+                                                                {"interfaces", interfaces},
+                                                                {"connect", connectLocal},
+                                                                {"route", sendOut},
+                                                                {"signal", killPid},
+                                                                {"userns", newUserNamespace},
+                                                                {"chroot", chrootHere},
+                                                                {"setuid", becomeRoot},
+                                                                {"mknod", makeDevice},
+                                                                {"hostname", hostName},
+                                                                {"fds", descriptors},
+                                                                {"fork", forkMany},
+                                                                {"spin", spin},
+                                                                {"sleep", sleepFor},
+                                                                {"eat", eatMemory},
+                                                                {"env", environment}};
 
 }  // namespace
 

@@ -78,7 +78,8 @@ TEST_F(Walls, ReadOnlyMountsAndTheRootStayReadOnly) {
   };
   EXPECT_EQ(mounted("/company/x"), 1);
   EXPECT_EQ(runOutside({"write", dir_ + "/ro/x"}, kPeer).status, 0);
-  for (const char* path : {"/x", "/usr/x", "/etc/passwd", "/dev/x", "/home/x"}) EXPECT_EQ(runInRoom({"write", path}).code, 1) << path;
+  for (const char* path : {"/x", "/usr/x", "/etc/passwd", "/dev/x", "/home/x"})
+    EXPECT_EQ(runInRoom({"write", path}).code, 1) << path;
   // Scratch is the same program's to write: it is the mount that is read-only, not the probe that cannot.
   EXPECT_EQ(runInRoom({"write", "/home/agent/x"}).code, 0);
 }
@@ -219,7 +220,8 @@ TEST_F(Walls, TheNumberOfProcessesIsBounded) {
 }
 
 TEST_F(Walls, TheGroupsFilesShowTheLimitsAndCannotBeWritten) {
-  EXPECT_THAT(runInRoom({"print", "/sys/fs/cgroup/cgroup.procs"}).output, HasSubstr("print /sys/fs/cgroup/cgroup.procs: through"));
+  EXPECT_THAT(runInRoom({"print", "/sys/fs/cgroup/cgroup.procs"}).output,
+              HasSubstr("print /sys/fs/cgroup/cgroup.procs: through"));
   EXPECT_EQ(runInRoom({"write", "/sys/fs/cgroup/cgroup.freeze"}).code, 1);
   EXPECT_EQ(runInRoom({"mkdir", "/sys/fs/cgroup/x"}).code, 1);
   EXPECT_EQ(runOutside({"mkdir", group_ + "/x"}).status, 0);

@@ -21,7 +21,8 @@ TEST(MountInfo, FieldsAreReadWhateverIsOptional) {
 }
 
 TEST(MountInfo, EscapesAreUndone) {
-  auto mounts = parseMountInfo(R"(36 35 98:0 /a\040b /mnt/x\134y\011z rw - ext4 /dev/sda rw)" "\n");
+  auto mounts = parseMountInfo(R"(36 35 98:0 /a\040b /mnt/x\134y\011z rw - ext4 /dev/sda rw)"
+                               "\n");
   ASSERT_EQ(mounts.size(), 1U);
   EXPECT_EQ(mounts[0].root, "/a b");
   EXPECT_EQ(mounts[0].mountPoint, "/mnt/x\\y\tz");

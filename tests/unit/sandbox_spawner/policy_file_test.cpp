@@ -59,7 +59,8 @@ TEST(PolicyFile, EveryKeyIsRead) {
 }
 
 TEST(PolicyFile, ProblemsAreNamedWithTheirPlace) {
-  EXPECT_THAT(problemOf("spawner:\n  peers: 1\n"), ::testing::AllOf(HasSubstr("p.yaml:2:3"), HasSubstr("did you mean peer")));
+  EXPECT_THAT(problemOf("spawner:\n  peers: 1\n"),
+              ::testing::AllOf(HasSubstr("p.yaml:2:3"), HasSubstr("did you mean peer")));
   EXPECT_THAT(problemOf("spawner:\n  limits: { memory: lots }\n"), HasSubstr("p.yaml:2"));
   EXPECT_THAT(problemOf("spawner:\n  limits: { pids: -1 }\n"), HasSubstr("1 to 4194304"));
   EXPECT_THAT(problemOf("spawner:\n  peer: no-such-user-here\n"), HasSubstr("no user \"no-such-user-here\""));

@@ -13,7 +13,8 @@ Policy policy() {
   policy.peerUid = policy.peerGid = 990;
   policy.cgroupRoot = "/sys/fs/cgroup/agents";
   policy.initBinary = "/usr/libexec/agent-init";
-  policy.mounts = {{"/srv/open", true, {}, {}}, {"/srv/open/closed", false, {}, {}}, {"/srv/alice", true, uid_t{1001}, gid_t{1002}}};
+  policy.mounts = {
+      {"/srv/open", true, {}, {}}, {"/srv/open/closed", false, {}, {}}, {"/srv/alice", true, uid_t{1001}, gid_t{1002}}};
   return policy;
 }
 
@@ -55,13 +56,18 @@ TEST(Policy, CommandsAndEnvironmentAreHeldToTheirForm) {
   refuses(kBad, "program", [](auto& p) { p.command = {"/bin/../sbin/x"}; });
   refuses(kBad, "NUL", [](auto& p) { p.command.emplace_back("a\0b", 3); });
   refuses(kBad, "command of 2000 words", [](auto& p) { p.command.resize(2000, "x"); });
-  refuses(kBad, "bytes", [](auto& p) { p.command.resize(20, std::string(100'000, 'x')); p.command[0] = "/x"; });
+  refuses(kBad, "bytes", [](auto& p) {
+    p.command.resize(20, std::string(100'000, 'x'));
+    p.command[0] = "/x";
+  });
   refuses(kBad, "working directory", [](auto& p) { p.workDir = "home"; });
   refuses(kBad, "\"A=B\"", [](auto& p) { p.env.emplace_back("A=B", ""); });
   refuses(kBad, "\"1A\"", [](auto& p) { p.env.emplace_back("1A", ""); });
   refuses(kBad, "PATH twice", [](auto& p) { p.env.emplace_back("PATH", ""); });
   refuses(kBad, "NUL", [](auto& p) { p.env.emplace_back("A", std::string("a\0", 2)); });
-  refuses(kBad, "600", [](auto& p) { for (int i = 0; i < 599; ++i) p.env.emplace_back("V" + std::to_string(i), ""); });
+  refuses(kBad, "600", [](auto& p) {
+    for (int i = 0; i < 599; ++i) p.env.emplace_back("V" + std::to_string(i), "");
+  });
 }
 
 TEST(Policy, TheRestIsHeldToItsForm) {
@@ -112,7 +118,8 @@ TEST(Policy, TargetsStayOffTheRoomsOwnPlaces) {
   for (const char* target : {"/usr/lib", "/etc", "/dev/shm", "/proc", "/sys/fs", "/bin", "/lib64/x", "/tmp"}) {
     refuses(ErrorCode::kSandboxPolicy, target, onto(target));
   }
-  for (const char* target : {"/", "workspace", "/a/../usr", ""}) refuses(ErrorCode::kInvalidArgument, "mount target", onto(target));
+  for (const char* target : {"/", "workspace", "/a/../usr", ""})
+    refuses(ErrorCode::kInvalidArgument, "mount target", onto(target));
   refuses(ErrorCode::kInvalidArgument, "two mounts", [](auto& p) { p.mounts.push_back(p.mounts[0]); });
   refuses(ErrorCode::kInvalidArgument, "mounts", [](auto& p) {
     for (int i = 0; i < 30; ++i) p.mounts.push_back({"/srv/open", "/m" + std::to_string(i), false, true, false});
@@ -124,7 +131,8 @@ TEST(Policy, TargetsStayOffTheRoomsOwnPlaces) {
 
 TEST(Policy, OuterTargetsAreMountedFirst) {
   RoomPlan nested = plan();
-  nested.mounts = {{"/srv/open/c", "/a/b/c", false, true, false}, {"/srv/open/a", "/a", false, true, false},
+  nested.mounts = {{"/srv/open/c", "/a/b/c", false, true, false},
+                   {"/srv/open/a", "/a", false, true, false},
                    {"/srv/open/b", "/a/b", false, true, false}};
   auto checked = checkPlan(policy(), nested);
   ASSERT_TRUE(checked);

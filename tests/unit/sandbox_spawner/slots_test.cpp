@@ -21,7 +21,8 @@ class SlotsTest : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(path_); }
   std::unique_ptr<Slots> open(std::uint32_t count) {
-    return std::make_unique<Slots>(*openDirectory(path_), count, [this](const InstanceId& id) { return alive_.contains(id.str()); });
+    return std::make_unique<Slots>(*openDirectory(path_), count,
+                                   [this](const InstanceId& id) { return alive_.contains(id.str()); });
   }
   static InstanceId id(char letter) { return *InstanceId::parse("a." + std::string(6, letter)); }
   std::string path_;
