@@ -47,7 +47,7 @@ class Daemon {
   boost::asio::awaitable<Result<RecoveryReport>> start(Fd socket);
   // No new work; running cycles get the grace; then stop.agents decides. On return nothing is served any more.
   boost::asio::awaitable<void> stop();
-  // Contracts and what of the configuration can change while running.
+  // Contracts again, from their directories; the report as the API gives it.
   Result<Json> reload(const std::string& actor);
   // Called soon after the audit log's head has moved, at most once a second.
   void onHeadMoved(std::function<void(const govern::AuditHead&)> told) { headMoved_ = std::move(told); }
@@ -55,6 +55,7 @@ class Daemon {
   Supervisor& supervisor() { return *supervisor_; }
   Scheduler* scheduler() { return scheduler_.get(); }
   company::TaskQueue* queue() { return queue_.get(); }
+  const ContractStore& contracts() const { return *contracts_; }
   models::Ledger& ledger() { return *ledger_; }
   Alarms& alarms() { return alarms_; }
   Events& events() { return *events_; }

@@ -97,6 +97,12 @@ TEST(Config, TheReferenceHasEveryKeyAndEveryDefaultIsValid) {
   }
 }
 
+TEST(Config, TheDocumentPrintsTheTableAsItIs) {
+  auto page = readPath(std::string(AGENTOS_SOURCE_DIR) + "/docs/operations.md");
+  ASSERT_TRUE(page);
+  EXPECT_NE(page->find(configReference()), std::string::npos) << "docs/operations.md ends with what `agentd --reference` prints";
+}
+
 TEST(Options, TheCommandLineWinsOverTheFile) {
   test::ScratchDirectory directory;
   std::filesystem::create_directories(directory.path() + "/etc/agentd");

@@ -114,6 +114,8 @@ class World {
     EXPECT_TRUE(found.has_value());
     return found ? found->status : company::TaskStatus::kBacklog;
   }
+  // By name, in force.
+  const std::map<AgentName, agentd::StoredContract>& contracts() { return daemon->contracts().all(); }
   std::vector<agentd::InstanceView> live() { return daemon->supervisor().list(false); }
   InstanceId only() {
     auto all = live();
