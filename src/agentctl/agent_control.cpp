@@ -117,6 +117,7 @@ std::string describeEnd(const Json& instance) {
   }
   if (integerOf(instance, "exit.oom_kills").value_or(0) > 0) end += ", out of memory";
   auto reason = textOf(instance, "reason");
+  if (end.ends_with(reason.substr(reason.find(' ') + 1))) reason.clear();  // "exit status 0" says the same once more
   return end + (reason.empty() ? "" : ": " + reason);
 }
 

@@ -2,7 +2,9 @@
 #include "agentctl/cli.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <span>
 
 #include "agentctl/completion.h"
 #include "agentctl/fields.h"
@@ -63,14 +65,46 @@ std::string unknownVerb(const CLI::App& at, const std::string& word) {
   return what + (meant ? "did you mean \"" + *meant + "\"?" : nameOf(at) + " --help lists them");
 }
 
-int explain(const CLI::App& app, const CLI::ParseError& error) {
+// "agentctl task list --statsu": which option was meant?
+std::string unknownOption(const CLI::App& at, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* app = &at; app != nullptr; app = app->get_parent()) {
+    for (const auto* option : app->get_options()) {
+      for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  std::vector<std::string_view> views(names.begin(), names.end());
+  auto meant = didYouMean(word.substr(0, word.find('=')), views);
+  std::string what = "\"" + word + "\" is no option of " + nameOf(at) + "; ";
+  return what + (meant ? "did you mean \"" + *meant + "\"?" : nameOf(at) + " --help lists them");
+}
+
+// "agentctl tsk list" is understood as `list`, the alias of ps, with tsk as an argument too many: what came before the
+// command is the mistake.
+bool standsBefore(const std::string& word, const CLI::App& app, std::span<char*> words) {
+  const auto parsed = app.get_subcommands();
+  if (parsed.empty()) return false;
+  auto isCommand = [&](std::string_view text) {
+    const auto& aliases = parsed.front()->get_aliases();
+    return text == parsed.front()->get_name() || std::ranges::find(aliases, text) != aliases.end();
+  };
+  auto first = std::ranges::find_if(words, [&](std::string_view text) { return text == word || isCommand(text); });
+  return first != words.end() && *first == word;
+}
+
+int explain(const CLI::App& app, const CLI::ParseError& error, std::span<char*> words) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   const CLI::App& at = deepest(app);
   auto extras = app.remaining(true);
   auto word = std::ranges::find_if(extras, [](const std::string& text) { return !text.starts_with("-"); });
+  auto option = std::ranges::find_if(extras, [](const std::string& text) { return text.starts_with("--"); });
   bool needsVerb = !at.get_subcommands([](const CLI::App*) { return true; }).empty();
-  if (needsVerb && word != extras.end()) {
+  if (word != extras.end() && standsBefore(*word, app, words)) {
+    complain(unknownVerb(app, *word));
+  } else if (needsVerb && word != extras.end()) {
     complain(unknownVerb(at, *word));
+  } else if (option != extras.end() && option->size() > 2) {
+    complain(unknownOption(at, *option));
   } else if (needsVerb && extras.empty()) {
     std::fputs(at.help(at.get_parent() == nullptr ? "" : nameOf(*at.get_parent())).c_str(), stderr);
   } else {
@@ -110,7 +144,7 @@ int runCli(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return explain(app, error);
+    return explain(app, error, std::span(argv, static_cast<std::size_t>(argc)).subspan(1));
   }
   return perform(options, chosen);
 }

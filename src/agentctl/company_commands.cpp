@@ -15,6 +15,11 @@ Result<int> init(Session& session, const NewCompany& wanted) {
   session.out().line(wanted.directory);
   session.out().say("contracts go into " + wanted.directory + "/agents/contracts; then: agentd --company " +
                     wanted.directory + (wanted.user.empty() ? "" : " --user " + wanted.user));
+  if (wanted.example) {
+    session.out().say(
+        "the example's agents want a model house/*: name one in agentd.yaml, or copy demo/agentd.yaml and "
+        "demo/model.yaml into PREFIX/etc/agentd");
+  }
   return 0;
 }
 

@@ -21,6 +21,14 @@ std::string dueOf(const Json& agent) {
   return clock.empty() ? "on work" : clock + ", on work";
 }
 
+std::string whyOf(const Json& agent) {
+  auto detail = textOf(agent, "detail");
+  auto state = textOf(agent, "state");
+  if (!detail.empty()) return detail;
+  if (state == "starved") return "the work that waits is for others";
+  return state == "idle" ? "no work waits" : "";
+}
+
 const std::vector<Column>& columns() {
   auto field = [](const char* path) { return [path](const Json& value) { return textOf(value, path); }; };
   static const std::vector<Column> all = {
@@ -29,7 +37,7 @@ const std::vector<Column>& columns() {
       {"DUE", dueOf},
       {"LAST", [](const Json& v) { return ageOf(v, "last_started"); }, Kind::kNumber},
       {"RUNNING", field("running")},
-      {"WHY", field("detail")},
+      {"WHY", whyOf},
   };
   return all;
 }
@@ -56,8 +64,9 @@ Result<int> due(Session& session) {
 Result<int> run(Session& session, const std::string& agent) {
   AGENTOS_TRY(auto start, session.post(pathOf("/v1/cycles", {agent, "run"})));
   auto instance = textOf(start, "instance");
-  auto detail = textOf(start, "detail");
-  std::string idle = agent + " " + textOf(start, "idle") + (detail.empty() ? "" : ": " + detail);
+  auto state = textOf(start, "idle");
+  auto detail = whyOf({{"state", state}, {"detail", textOf(start, "detail")}});
+  std::string idle = agent + " " + state + (detail.empty() ? "" : ": " + detail);
   session.out().record(start, instance.empty() ? idle : instance, "instance");
   return 0;
 }

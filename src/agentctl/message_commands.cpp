@@ -17,8 +17,10 @@ struct SendArgs {
 Result<int> send(Session& session, const SendArgs& args) {
   Json message = {{"to", args.to}, {"subject", args.subject}, {"body", args.body}, {"urgent", args.urgent}};
   if (!args.task.empty()) message["task"] = args.task;
+  auto warning = args.to == "human" || args.to == "broadcast" ? "" : warningOfNobody(session, args.to);
   AGENTOS_TRY(auto made, session.post("/v1/messages", std::move(message)));
   session.out().record(made, textOf(made, "id"), "id");
+  session.out().say(warning);
   return 0;
 }
 

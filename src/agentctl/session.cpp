@@ -3,7 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+
+#include "agentctl/fields.h"
+#include "base/text.h"
 
 namespace agentos::agentctl {
 
@@ -41,6 +45,19 @@ Result<Json> Session::post(const std::string& path, Json body) {
 
 Result<Json> Session::list(const std::string& path, std::vector<std::pair<std::string, std::string>> query) {
   return client_.list({.path = path, .query = std::move(query), .timeout = timeout_});
+}
+
+std::string warningOfNobody(Session& session, const std::string& agent) {
+  auto contracts = session.list("/v1/contracts");
+  if (!contracts) return {};  // ignoring: this only helps, and the command itself will say what is wrong
+  std::vector<std::string> names;
+  for (const auto& contract : *contracts) names.push_back(textOf(contract, "name"));
+  if (std::ranges::any_of(names, [&](const auto& name) { return name == agent || name.starts_with(agent + "-"); }))
+    return {};
+  std::vector<std::string_view> views(names.begin(), names.end());
+  auto meant = didYouMean(agent, views);
+  return "no agent is called " + agent + ": it waits until one is" +
+         (meant ? "; did you mean \"" + *meant + "\"?" : "");
 }
 
 }  // namespace agentos::agentctl

@@ -8,8 +8,12 @@
 namespace agentos::agentctl {
 namespace {
 
-// Whatever the daemon tells about itself, as "path: value" lines.
+// Whatever the daemon tells about itself, as "path: value" lines, a line for each item of a list.
 void flatten(const Json& value, const std::string& path, std::vector<Column>& rows) {
+  if (value.is_array() && value.size() > 1) {
+    for (const auto& item : value) flatten(item, path, rows);
+    return;
+  }
   if (!value.is_object()) {
     rows.push_back({path, [text = textOf({{"v", value}}, "v")](const Json&) { return text; }});
     return;
@@ -64,7 +68,8 @@ void addSystemCommands(Command& root) {
   group.verb("doctor", "Check the daemon and this machine; exit 1 when something failed",
              [](Session& session) { return showFindings(session, examineDaemon(session), "all is well"); });
   addEventsVerb(group);
-  group.verb("reload", "Read contracts and configuration again", [](Session& session) { return reload(session); });
+  group.verb("reload", "Read contracts again; what is broken stays as it was",
+             [](Session& session) { return reload(session); });
   group.verb("version", "Show the versions of agentctl and agentd", [](Session& session) { return version(session); });
 }
 

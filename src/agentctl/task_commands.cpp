@@ -20,6 +20,7 @@ std::function<std::string(const Json&)> field(const std::string& path) {
   return [path](const Json& value) { return textOf(value, path); };
 }
 
+// Runs that failed, of those it may take.
 std::string attemptsOf(const Json& task) { return textOf(task, "attempt") + "/" + textOf(task, "attempts"); }
 
 Result<int> list(Session& session, const std::string& status, const std::string& assigned) {
@@ -28,7 +29,7 @@ Result<int> list(Session& session, const std::string& status, const std::string&
       {"STATUS", field("status"), Kind::kState},
       {"PRIORITY", field("priority")},
       {"ASSIGNED", field("assigned_to")},
-      {"RUNS", attemptsOf},
+      {"FAILED", attemptsOf},
       {"HOLDER", field("claimed_by"), Kind::kWide},
       {"DEPENDS ON", field("depends_on"), Kind::kWide},
       {"AGE", [](const Json& v) { return ageOf(v, "created"); }, Kind::kNumber},
@@ -52,7 +53,7 @@ Result<int> show(Session& session, const std::string& id) {
       {"Created", [](const Json& v) { return timeOf(v, "created"); }},
       {"Assigned to", field("assigned_to")},
       {"Holder", field("claimed_by")},
-      {"Runs", attemptsOf},
+      {"Failed runs", attemptsOf},
       {"Depends on", field("depends_on")},
       {"Not before", [](const Json& v) { return timeOf(v, "not_before"); }},
       {"Deadline", [](const Json& v) { return timeOf(v, "deadline"); }},
@@ -87,7 +88,9 @@ Result<std::string> bodyOf(const AddArgs& args) {
 Result<std::string> futureTime(const std::string& text) {
   if (text.empty()) return text;
   if (auto ahead = parseDuration(text)) return formatUtc(SystemClock().now() + *ahead);
-  return timeArgument(text);
+  if (auto time = parseTimestamp(text)) return formatUtc(*time);
+  return fail(ErrorCode::kInvalidArgument, "\"" + text + "\" is no time",
+              "give how far ahead (10m, 2h, 1d) or an RFC 3339 time (2026-11-20T14:00:00Z)");
 }
 
 Result<int> add(Session& session, const AddArgs& args) {
@@ -112,8 +115,10 @@ Result<int> add(Session& session, const AddArgs& args) {
   for (const auto& [name, value] : optional) {
     if (!value.empty()) task[name] = value;
   }
+  auto warning = args.assigned.empty() ? "" : warningOfNobody(session, args.assigned);
   AGENTOS_TRY(auto made, session.post("/v1/tasks", std::move(task)));
   session.out().record(made, textOf(made, "id"), "id");
+  session.out().say(warning);
   return 0;
 }
 

@@ -46,6 +46,13 @@ TEST_F(CliTest, ATypoIsUsageAndGuessed) {
   EXPECT_THAT(inGroup.err, HasSubstr("did you mean \"list\"?"));
   auto far = run({"task", "zzzzzz"});
   EXPECT_THAT(far.err, HasSubstr("agentctl task --help"));
+  auto group = run({"tsk", "list"});  // `list` alone is ps
+  EXPECT_EQ(group.status, 2);
+  EXPECT_THAT(group.err, HasSubstr("did you mean \"task\"?"));
+  auto option = run({"task", "list", "--statsu", "queued"});
+  EXPECT_EQ(option.status, 2);
+  EXPECT_THAT(option.err, HasSubstr("\"--statsu\" is no option of agentctl task list; did you mean \"--status\"?"));
+  EXPECT_THAT(run({"ps", "--sokcet=/x"}).err, HasSubstr("did you mean \"--socket\"?"));
   EXPECT_TRUE(server().asked().empty());
 }
 

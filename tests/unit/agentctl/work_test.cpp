@@ -67,6 +67,28 @@ TEST_F(WorkTest, ATitleMayBeAnOptionAndMustBeThere) {
   EXPECT_EQ(run({"task", "add"}).status, 2);
 }
 
+TEST_F(WorkTest, ATimeAheadSaysSoWhenItIsNone) {
+  auto ran = run({"task", "add", "Later", "--not-before", "tomorrow"});
+  EXPECT_EQ(ran.status, 2);
+  EXPECT_THAT(ran.err, HasSubstr("how far ahead"));
+}
+
+TEST_F(WorkTest, ATaskOrMailForNobodyIsTakenAndSaid) {
+  server().on("POST /v1/tasks", {.status = 201, .body = R"json({"id":"task-2026-1120-002"})json"});
+  server().on("POST /v1/messages", {.status = 201, .body = R"json({"id":"msg-2026-1120-001"})json"});
+  server().on("GET /v1/contracts",
+              {.body = R"json({"items":[{"name":"maker"},{"name":"agent-000-steward"}],"next":null})json"});
+  auto mistyped = run({"task", "add", "Build it", "--to", "makre"});
+  EXPECT_EQ(mistyped.status, 0);
+  EXPECT_EQ(mistyped.out, "task-2026-1120-002\n");
+  EXPECT_EQ(mistyped.err, "no agent is called makre: it waits until one is; did you mean \"maker\"?\n");
+  EXPECT_EQ(run({"task", "add", "Build it", "--to", "maker"}).err, "");
+  EXPECT_EQ(run({"task", "add", "Build it", "--to", "agent-000"}).err, "");
+  EXPECT_EQ(run({"task", "add", "Build it"}).err, "");
+  EXPECT_THAT(run({"msg", "send", "makre", "Hello"}).err, HasSubstr("did you mean \"maker\"?"));
+  EXPECT_EQ(run({"msg", "send", "human", "Hello"}).err, "");
+}
+
 TEST_F(WorkTest, ATaskIsShownWithItsText) {
   server().on("GET /v1/tasks/task-2026-1120-001", {.body = kTask});
   auto ran = run({"task", "show", "task-2026-1120-001"});
@@ -117,6 +139,9 @@ TEST_F(WorkTest, ACycleNowOrWhyNot) {
       "POST /v1/cycles/maker/run",
       {.body = R"json({"agent":"maker","instance":null,"idle":"starved","detail":"2 tasks are for grower"})json"});
   EXPECT_EQ(run({"cycle", "run", "maker"}).out, "maker starved: 2 tasks are for grower\n");
+  server().on("POST /v1/cycles/maker/run",
+              {.body = R"json({"agent":"maker","instance":null,"idle":"starved","detail":null})json"});
+  EXPECT_EQ(run({"cycle", "run", "maker"}).out, "maker starved: the work that waits is for others\n");
   server().on("POST /v1/cycles/maker/hold", {.body = R"json({"agent":"maker","held":true})json"});
   EXPECT_EQ(run({"cycle", "hold", "maker"}).out, "maker held\n");
 }
