@@ -82,9 +82,9 @@ constexpr std::array kSharedMemory = std::to_array<Names>({
     "shmget", "shmat", "shmdt", "shmctl", "semget", "semop", "semtimedop", "semctl"
 });
 
-// A program may wall itself in further.
+// A program may wall itself in further (seccomp itself: seccomp.cpp).
 constexpr std::array kSelfRestraint = std::to_array<Names>({
-    "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"
+    "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"
 });
 
 // clang-format on

@@ -4,11 +4,18 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace agentos::sandbox {
 namespace {
@@ -106,6 +113,36 @@ TEST(SeccompProgram, FitsTheKernelAndCannotBeChanged) {
     EXPECT_LE(status.st_size, 4096L * static_cast<long>(sizeof(sock_filter)));
     EXPECT_EQ(fcntl(program->get(), F_GET_SEALS), F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   }
+}
+
+// In a child that wears the room's filter: may it put on one of its own with these flags? 0, or the errno.
+int ownFilterWith(unsigned flags) {
+  auto program = compileSeccomp(false);
+  if (!program) return -1;
+  struct stat status{};
+  fstat(program->get(), &status);
+  std::vector<sock_filter> code(static_cast<std::size_t>(status.st_size) / sizeof(sock_filter));
+  if (pread(program->get(), code.data(), code.size() * sizeof(sock_filter), 0) != status.st_size) return -1;
+  pid_t child = fork();
+  if (child == 0) {
+    sock_fprog room{static_cast<unsigned short>(code.size()), code.data()};
+    sock_filter allowAll[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    sock_fprog own{1, allowAll};
+    bool worn = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &room) == 0;
+    if (!worn) _exit(255);
+    _exit(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &own) < 0 ? errno : 0);
+  }
+  int result = 0;
+  waitpid(child, &result, 0);
+  return WEXITSTATUS(result);
+}
+
+// With that flag a held call keeps its room from being paused.
+TEST(SeccompProgram, LetsNobodyEscapeThePauseByANotifierOfItsOwn) {
+  constexpr unsigned kNewListener = 1 << 3, kWaitKillableRecv = 1 << 5;
+  EXPECT_EQ(ownFilterWith(0), 0);
+  EXPECT_EQ(ownFilterWith(kNewListener), 0);
+  EXPECT_EQ(ownFilterWith(kNewListener | kWaitKillableRecv), EINVAL);
 }
 
 }  // namespace
