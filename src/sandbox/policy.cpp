@@ -146,6 +146,13 @@ const MountRule* ruleFor(const Policy& policy, std::string_view source) {
   return best;
 }
 
+// A writable tree of root's that holds a read-only one: mounted from above, the lower one would be writable too.
+const MountRule* closedRuleBeneath(const Policy& policy, std::string_view source) {
+  auto closed = [&](const MountRule& rule) { return !rule.writable && rule.prefix != source && isBeneath(rule.prefix, source); };
+  auto found = std::ranges::find_if(policy.mounts, closed);
+  return found == policy.mounts.end() ? nullptr : &*found;
+}
+
 Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
   if (!isPlainPath(mount.source))
     return invalid("the mount source \"" + mount.source + "\"", "an absolute path without . or ..");
@@ -162,6 +169,9 @@ Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
   if (mount.writable && !rule->writable) {
     return refused("a writable mount of " + mount.source,
                    "read-only, or `writable: true` in root's rule for " + rule->prefix);
+  }
+  if (const MountRule* closed = mount.writable ? closedRuleBeneath(policy, mount.source) : nullptr) {
+    return refused("a writable mount of " + mount.source + ", which holds " + closed->prefix, "read-only, or a source beside it");
   }
   return AllowedMount{mount, rule->owner.value_or(policy.peerUid), rule->group.value_or(policy.peerGid)};
 }

@@ -98,6 +98,7 @@ TEST(Policy, MountsComeFromItsPrefixesOnly) {
   refuses(kNo, "/srv", from("/srv"));
   refuses(kNo, "/srv/opened", from("/srv/opened"));
   refuses(kNo, "writable mount of /srv/open/closed/x", from("/srv/open/closed/x", true));
+  refuses(kNo, "which holds /srv/open/closed", from("/srv/open", true));  // else the closed one is written from above
   refuses(ErrorCode::kInvalidArgument, "..", from("/srv/open/../x"));
   refuses(ErrorCode::kInvalidArgument, "mount source", from("/srv/open//x"));
   refuses(ErrorCode::kInvalidArgument, "mount source", from("/srv/open/"));
