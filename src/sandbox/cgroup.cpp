@@ -164,8 +164,7 @@ Result<std::vector<InstanceId>> listInstances(int keeper) {
   AGENTOS_TRY(auto names, listDirectory(keeper));
   std::vector<InstanceId> ids;
   for (const auto& name : names) {
-    if (name.find('.') == std::string::npos || name.starts_with("cgroup.")) continue;
-    auto id = InstanceId::parse(name);
+    auto id = InstanceId::parse(name);  // "cgroup.events" looks like one too, but is no directory
     if (id && hasGroupFile(keeper, (name + "/cgroup.procs").c_str())) ids.push_back(*std::move(id));
   }
   return ids;

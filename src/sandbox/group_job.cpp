@@ -65,16 +65,16 @@ FreezeJob::FreezeJob(Host& host, InstanceId id, bool freeze, Answer answer)
 
 Result<bool> FreezeJob::look() {
   if (!pay_) return fail(ErrorCode::kNotFound, "no room of " + id_.str(), "an instance that is running");
-  const char* wanted = freeze_ ? "1" : "0";
-  // Written at every look: once, but for a stop that came between.
-  AGENTOS_TRY(auto now, eventsOf(pay_.get()));
-  if (now.frozen == freeze_) {
-    AGENTOS_TRY(auto asked, readGroupFile(pay_.get(), "cgroup.freeze"));
-    if (asked.starts_with(wanted)) return true;
+  const std::string_view wanted = freeze_ ? "1" : "0";
+  AGENTOS_TRY(auto asked, readGroupFile(pay_.get(), "cgroup.freeze"));
+  if (!asked.starts_with(wanted)) {
+    // Whoever asks last is obeyed: the thaw of a stop is not undone by the pause that it overtook.
+    if (written_) return fail(ErrorCode::kConflict, id_.str() + (freeze_ ? " was thawed" : " was frozen") + " meanwhile");
+    AGENTOS_CHECK(writeGroupFile(pay_.get(), "cgroup.freeze", wanted));
   }
-  AGENTOS_CHECK(writeGroupFile(pay_.get(), "cgroup.freeze", wanted));
-  AGENTOS_TRY(auto then, eventsOf(pay_.get()));
-  return then.frozen == freeze_;
+  written_ = true;
+  AGENTOS_TRY(auto now, eventsOf(pay_.get()));
+  return now.frozen == freeze_;
 }
 
 Error FreezeJob::tooLate() const {

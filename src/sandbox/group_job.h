@@ -44,7 +44,7 @@ class FreezeJob final : public GroupJob {
   Result<bool> look() override;
   Error tooLate() const override;
   InstanceId id_;
-  bool freeze_;
+  bool freeze_, written_ = false;
   Fd pay_;
 };
 
