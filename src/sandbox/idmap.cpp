@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,11 +19,15 @@
 namespace agentos::sandbox {
 namespace {
 
-// A process that does nothing but be in a new user namespace while its map is written.
+// A process that does nothing but be in a new user namespace while its map is written. It does not outlive a spawner that
+// is killed meanwhile: it would keep its sockets and locks open for ever.
 pid_t startHolder() {
+  pid_t spawner = ::getpid();
   pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   if (pid != 0) return pid;
-  for (;;) ::pause();
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  while (::getppid() == spawner) ::pause();
+  ::_exit(0);
 }
 
 Result<void> writeMap(const std::string& path, unsigned inside, unsigned outside) {
