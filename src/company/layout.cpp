@@ -55,10 +55,11 @@ constexpr StarterFile kStarters[] = {
 };
 
 std::string settingsText(const std::string& name, const std::string& timezone) {
-  return "# What this company is; docs/company.md has every key.\nname: " + quoteYaml(name) + "\ntimezone: " +
-         quoteYaml(timezone) +
+  return "# What this company is; docs/company.md has every key.\nname: " + quoteYaml(name) +
+         "\ntimezone: " + quoteYaml(timezone) +
          "\n\n# Caps on what all agents together may spend on models.\ncaps:\n  per_day_usd: 20.00\n  per_month_usd: "
-         "300.00\n\n# Data scopes: which paths a contract's data_scopes open.\nscopes:\n  public: [knowledge, products]\n";
+         "300.00\n\n# Data scopes: which paths a contract's data_scopes open.\nscopes:\n  public: [knowledge, "
+         "products]\n";
 }
 
 // mkdirat's mode goes through the umask; the group's share and setgid must not be lost to it.
@@ -107,7 +108,14 @@ Result<void> completeTree(int root, const std::string& path) {
 Result<std::unique_ptr<Company>> Company::open(const std::string& path) {
   std::unique_ptr<Company> company(new Company);
   company->path_ = path;
-  AGENTOS_TRY(company->root_, openDirectory(path));
+  auto root = openDirectory(path);
+  if (!root) {
+    Error error = std::move(root).error().within("the company");
+    error.remedy = error.code == ErrorCode::kNotFound ? "`agentctl company init " + path + "` makes a company"
+                                                      : "it must be readable and writable for agentd's user";
+    return std::unexpected(std::move(error));
+  }
+  company->root_ = *std::move(root);
   auto text = readFile(company->rootFd(), "company.yaml");
   if (!text) {
     Error error = std::move(text).error().within(path);

@@ -25,7 +25,8 @@ models::ModelSpec specOf(const Config& config, const std::string& written) {
   return spec;
 }
 
-Result<std::unique_ptr<models::ModelDriver>> openDriver(const ModelSource& source, const std::vector<std::string>& names,
+Result<std::unique_ptr<models::ModelDriver>> openDriver(const ModelSource& source,
+                                                        const std::vector<std::string>& names,
                                                         const boost::asio::any_io_executor& executor) {
   if (source.driver == "scripted") {
     AGENTOS_TRY(std::unique_ptr<models::ModelDriver> driver, models::ScriptedDriver::load(source.script));
@@ -42,7 +43,8 @@ Result<std::unique_ptr<models::ModelDriver>> openDriver(const ModelSource& sourc
 
 }  // namespace
 
-Result<void> openModels(const Config& config, const boost::asio::any_io_executor& executor, models::ModelRegistry& registry) {
+Result<void> openModels(const Config& config, const boost::asio::any_io_executor& executor,
+                        models::ModelRegistry& registry) {
   for (const auto& source : config.models) {
     std::vector<models::ModelSpec> specs;
     std::vector<std::string> names;
@@ -50,7 +52,11 @@ Result<void> openModels(const Config& config, const boost::asio::any_io_executor
       specs.push_back(specOf(config, written));
       names.push_back(specs.back().name);
     }
-    AGENTOS_TRY(auto driver, openDriver(source, names, executor));
+    auto opened = openDriver(source, names, executor);
+    if (!opened) {
+      return std::unexpected(std::move(opened).error().within("the " + source.driver + " models of agentd.yaml"));
+    }
+    auto driver = *std::move(opened);
     if (specs.empty()) {  // a script names its models itself
       for (const auto& name : driver->models()) specs.push_back(specOf(config, name));
     }

@@ -21,7 +21,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr auto kKillRetry = std::chrono::seconds(1);    // the spawner did not answer
+constexpr auto kKillRetry = std::chrono::seconds(1);      // the spawner did not answer
 constexpr auto kInitPatience = std::chrono::seconds(10);  // from kill to agent-init's exit record
 
 Fd openOrWarn(const std::string& path) {
@@ -45,9 +45,12 @@ SupervisorImpl::~SupervisorImpl() {
 
 Result<InstancePtr> SupervisorImpl::findLive(const InstanceId& id) const {
   auto found = instances_.find(id);
-  if (found == instances_.end()) return fail(ErrorCode::kNotFound, "there is no instance " + id.str(), "agentctl ps --all lists them");
+  if (found == instances_.end())
+    return fail(ErrorCode::kNotFound, "there is no instance " + id.str(), "agentctl ps --all lists them");
   if (!isLive(found->second->view.state)) {
-    return fail(ErrorCode::kConflict, id.str() + " is " + std::string(nameOf(found->second->view.state)) + " already");
+    return fail(ErrorCode::kConflict,
+                id.str() + " has ended already (" + std::string(nameOf(found->second->view.state)) + ")",
+                "agentctl ps lists those that run");
   }
   return found->second;
 }
@@ -58,7 +61,8 @@ Result<SupervisorImpl::Effects> SupervisorImpl::happen(Instance& instance, Event
     return fail(ErrorCode::kConflict, instance.id().str() + " is " + std::string(nameOf(instance.view.state)) + ": " +
                                           std::string(nameOf(event)) + " has no meaning there");
   }
-  spdlog::debug("{}: {} + {} = {} ({})", instance.id().str(), nameOf(instance.view.state), nameOf(event), nameOf(step->to), actor);
+  spdlog::debug("{}: {} + {} = {} ({})", instance.id().str(), nameOf(instance.view.state), nameOf(event),
+                nameOf(step->to), actor);
   instance.view.state = step->to;
   return std::move(step->effects);
 }
@@ -115,19 +119,35 @@ asio::awaitable<Result<void>> SupervisorImpl::perform(InstancePtr instance, Effe
   for (const Effect effect : effects) {
     Result<void> done;
     switch (effect) {
-      case Effect::kSpawnRoom: break;  // spawn does it: it has the plan
-      case Effect::kFreeze: done = co_await parts_.spawner.freeze(id); break;
-      case Effect::kThaw: done = co_await parts_.spawner.thaw(id); break;
-      case Effect::kSignalStop: done = sendSignal(instance->control.get(), instance->contract->run.stop.signal); break;
-      case Effect::kStartGrace: startGrace(instance, grace); break;
+      case Effect::kSpawnRoom:
+        break;  // spawn does it: it has the plan
+      case Effect::kFreeze:
+        done = co_await parts_.spawner.freeze(id);
+        break;
+      case Effect::kThaw:
+        done = co_await parts_.spawner.thaw(id);
+        break;
+      case Effect::kSignalStop:
+        done = sendSignal(instance->control.get(), instance->contract->run.stop.signal);
+        break;
+      case Effect::kStartGrace:
+        startGrace(instance, grace);
+        break;
       case Effect::kKillAll:
         // Not dead until agent-init has said so; an agent-init that does not is swept, which ends the run as lost.
         done = ++instance->kills < 3 ? co_await parts_.spawner.kill(id) : co_await parts_.spawner.sweep(id);
-        if (isLive(instance->view.state)) startGrace(instance, done ? Nanoseconds(kInitPatience) : Nanoseconds(kKillRetry));
+        if (isLive(instance->view.state))
+          startGrace(instance, done ? Nanoseconds(kInitPatience) : Nanoseconds(kKillRetry));
         break;
-      case Effect::kSettle: co_await book(instance); break;
-      case Effect::kSweep: done = co_await parts_.spawner.sweep(id); break;
-      case Effect::kNotify: notify(instance); break;
+      case Effect::kSettle:
+        co_await book(instance);
+        break;
+      case Effect::kSweep:
+        done = co_await parts_.spawner.sweep(id);
+        break;
+      case Effect::kNotify:
+        notify(instance);
+        break;
     }
     if (!done) {
       spdlog::warn("{}: {}", id.str(), done.error().message());
@@ -167,8 +187,8 @@ asio::awaitable<Result<void>> SupervisorImpl::resume(InstanceId id, std::string 
   co_return Result<void>();
 }
 
-asio::awaitable<Result<void>> SupervisorImpl::endRun(InstancePtr instance, Event event, EndCause cause, std::string actor,
-                                                     Nanoseconds grace) {
+asio::awaitable<Result<void>> SupervisorImpl::endRun(InstancePtr instance, Event event, EndCause cause,
+                                                     std::string actor, Nanoseconds grace) {
   AGENTOS_CO_TRY(auto effects, happen(*instance, event, actor));
   stopTimeout(*instance);
   // The first reason is the reason; a kill after a stop that did not help is still that stop.
@@ -194,7 +214,8 @@ asio::awaitable<Result<void>> SupervisorImpl::stop(InstanceId id, std::optional<
 
 asio::awaitable<Result<void>> SupervisorImpl::kill(InstanceId id, int signal, std::string actor) {
   AGENTOS_CO_TRY(auto instance, findLive(id));
-  if (signal == SIGKILL) co_return co_await endRun(instance, Event::kKill, EndCause::kKilled, std::move(actor), Nanoseconds(0));
+  if (signal == SIGKILL)
+    co_return co_await endRun(instance, Event::kKill, EndCause::kKilled, std::move(actor), Nanoseconds(0));
   if (signal < 1 || signal > 64) {
     co_return fail(ErrorCode::kInvalidArgument, std::to_string(signal) + " is no signal", "1 … 64");
   }
@@ -231,7 +252,8 @@ asio::awaitable<Result<InstanceView>> SupervisorImpl::wait(InstanceId id, std::o
     std::erase(instance->waiters, bell);
   }
   parts_.alarms.cancel(alarm);
-  if (!instance->told) co_return fail(ErrorCode::kTimedOut, id.str() + " is still " + std::string(nameOf(instance->view.state)));
+  if (!instance->told)
+    co_return fail(ErrorCode::kTimedOut, id.str() + " is still " + std::string(nameOf(instance->view.state)));
   co_return instance->view;
 }
 
@@ -278,11 +300,13 @@ asio::awaitable<void> SupervisorImpl::waitForCycles(Nanoseconds grace) {
   const BootTime until = parts_.clock.bootNow() + grace;
   std::vector<InstanceId> cycles;
   for (const auto& [id, instance] : instances_) {
-    if (!instance->told && instance->view.mode != "service" && instance->view.state != State::kPaused) cycles.push_back(id);
+    if (!instance->told && instance->view.mode != "service" && instance->view.state != State::kPaused)
+      cycles.push_back(id);
   }
   for (const auto& id : cycles) {
     const Nanoseconds left = until - parts_.clock.bootNow();
-    if (left.count() > 0) [[maybe_unused]] auto ended = co_await wait(id, left);
+    if (left.count() > 0) [[maybe_unused]]
+      auto ended = co_await wait(id, left);
   }
 }
 
@@ -295,7 +319,8 @@ asio::awaitable<void> SupervisorImpl::stopAll(Nanoseconds grace) {
     const Nanoseconds patience = std::min(grace, instance->contract->run.stop.grace);
     [[maybe_unused]] auto asked = co_await endRun(instance, Event::kStop, EndCause::kShutdown, "agentd", patience);
   }
-  for (const auto& instance : live) [[maybe_unused]] auto ended = co_await wait(instance->id(), grace + kInitPatience);
+  for (const auto& instance : live) [[maybe_unused]]
+    auto ended = co_await wait(instance->id(), grace + kInitPatience);
 }
 
 }  // namespace agentos::agentd

@@ -41,7 +41,9 @@ TEST(Launcher, ACleanStopLeavesNothingBehind) {
   RealAgentd agentd;
   agentd.contract("web", "run: { mode: service, command: [\"/bin/sleep\", \"1000\"] }\n");
   agentd.start();
-  ASSERT_TRUE(eventually([&] { return agentd.ctl({"inspect", "web", "-o", "json"}).status == 0 && agentd.status("web")["state"] == "running"; }));
+  ASSERT_TRUE(eventually([&] {
+    return agentd.ctl({"inspect", "web", "-o", "json"}).status == 0 && agentd.status("web")["state"] == "running";
+  }));
   const pid_t init = agentd.status("web")["pid"];
   const std::string group = agentd.cgroup("");
   const auto halves = childrenOf(agentd.launcher());
@@ -72,7 +74,9 @@ TEST(Launcher, AStopKeepsAgentsWhereTheConfigurationSaysSo) {
   agentd.config("stop: { agents: keep, grace: 500ms }\npolicy: { allow_unlimited_without_controllers: true }\n");
   agentd.contract("web", "run: { mode: service, command: [\"/bin/sleep\", \"1000\"] }\n");
   agentd.start();
-  ASSERT_TRUE(eventually([&] { return agentd.ctl({"inspect", "web", "-o", "json"}).status == 0 && agentd.status("web")["state"] == "running"; }));
+  ASSERT_TRUE(eventually([&] {
+    return agentd.ctl({"inspect", "web", "-o", "json"}).status == 0 && agentd.status("web")["state"] == "running";
+  }));
   const Json before = agentd.status("web");
   EXPECT_EQ(agentd.stop(), 0);
   EXPECT_TRUE(isAlive(before["pid"]));
@@ -121,9 +125,15 @@ TEST(Launcher, ABrokenConfigurationOrCompanyEndsItWithTheReason) {
   EXPECT_EQ(config.status, 2);
   EXPECT_NE(config.err.find("did you mean \"user\""), std::string::npos) << config.err;
   agentd.config("");
-  const Answer company = runProgram({"agentd", "--prefix", agentd.prefix(), "--company", agentd.prefix() + "/nowhere", "--user", "nobody"});
+  const Answer company = runProgram(
+      {"agentd", "--prefix", agentd.prefix(), "--company", agentd.prefix() + "/nowhere", "--user", "nobody"});
   EXPECT_NE(company.status, 0);
-  EXPECT_NE(company.err.find("nowhere"), std::string::npos) << company.err;
+  EXPECT_NE(company.err.find("agentctl company init " + agentd.prefix() + "/nowhere"), std::string::npos)
+      << company.err;
+  agentd.config("models: [{ driver: scripted, script: nowhere.yaml }]\n");
+  const Answer model = runProgram({"agentd", "--prefix", agentd.prefix(), "--user", "nobody"});
+  EXPECT_NE(model.status, 0);
+  EXPECT_NE(model.err.find("the scripted models of agentd.yaml"), std::string::npos) << model.err;
 }
 
 // A state directory without room: named, and what was promised before is still there.
@@ -138,13 +148,17 @@ TEST(Launcher, AFullDiskIsNamedAndLosesNothing) {
   std::ofstream(state + "/filler") << std::string(16 << 20, 'x');
   const Answer full = agentd.ctl({"cycle", "run", "maker"});
   EXPECT_NE(full.status, 0);
-  EXPECT_TRUE(full.err.find("No space left") != std::string::npos || full.err.find("full") != std::string::npos) << full.err;
+  EXPECT_TRUE(full.err.find("No space left") != std::string::npos || full.err.find("full") != std::string::npos)
+      << full.err;
   EXPECT_EQ(agentd.ctl({"ps"}).status, 0) << "it still answers";
   fs::remove(state + "/filler");
-  ASSERT_TRUE(eventually([&] {
-    agentd.ctl({"cycle", "run", "maker"});
-    return agentd.statusOf(task) == "done";
-  }, 15s)) << agentd.statusOf(task);
+  ASSERT_TRUE(eventually(
+      [&] {
+        agentd.ctl({"cycle", "run", "maker"});
+        return agentd.statusOf(task) == "done";
+      },
+      15s))
+      << agentd.statusOf(task);
   agentd.stop();
   ::umount2(state.c_str(), MNT_DETACH);
 }

@@ -32,7 +32,8 @@ std::vector<std::string> problemsOf(const std::string& text) {
 TEST(CompanySettings, ReadsEverything) {
   auto settings = parseCompanySettings(
       "name: acme\ntimezone: Europe/Berlin\ncaps: {per_day_usd: 12.50, per_month_usd: 300}\n"
-      "scopes:\n  public: [knowledge, products/site]\nretry: { backoff: 5s..10m }\n", "company.yaml");
+      "scopes:\n  public: [knowledge, products/site]\nretry: { backoff: 5s..10m }\n",
+      "company.yaml");
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->name, "acme");
   EXPECT_EQ(settings->timezone, "Europe/Berlin");
@@ -54,8 +55,8 @@ TEST(CompanySettings, RefusesABackoffThatIsNone) {
 }
 
 TEST(CompanySettings, TellsEveryProblemWithItsPlace) {
-  const auto problems = problemsOf(
-      "nmae: acme\ntimezone: Moon/Base\ncaps: {per_day_usd: lots}\nscopes:\n  a: [../x, /etc]\n  b: word\n");
+  const auto problems =
+      problemsOf("nmae: acme\ntimezone: Moon/Base\ncaps: {per_day_usd: lots}\nscopes:\n  a: [../x, /etc]\n  b: word\n");
   ASSERT_EQ(problems.size(), 7U) << ::testing::PrintToString(problems);
   EXPECT_THAT(problems[0], HasSubstr("company.yaml:1:1: nmae: unknown key; did you mean name?"));
   EXPECT_THAT(problems[1], HasSubstr("company.yaml:2:11: timezone: unknown time zone 'Moon/Base'"));
@@ -98,6 +99,9 @@ TEST(Company, InitRefusesWhatIsThere) {
 TEST(Company, OpenWantsCompanyYamlAndMakesTheRest) {
   TempDirectory temp;
   EXPECT_CODE(Company::open(temp.path()), ErrorCode::kNotFound);
+  auto nowhere = Company::open(temp.path() + "/nowhere");
+  EXPECT_CODE(nowhere, ErrorCode::kNotFound);
+  EXPECT_EQ(nowhere.error().remedy, "`agentctl company init " + temp.path() + "/nowhere` makes a company");
   spill(temp.path() + "/company.yaml", "name: acme\nnmae: x\n");
   EXPECT_CODE(Company::open(temp.path()), ErrorCode::kConfig);
   spill(temp.path() + "/company.yaml", "name: acme\n");
@@ -109,10 +113,12 @@ TEST(Company, QuarantineKeepsBytesAndReasonAndNeverReplaces) {
   TempDirectory temp;
   ASSERT_OK(Company::init(temp.path() + "/acme", "acme", "UTC"));
   auto company = Company::open(temp.path() + "/acme").value();
-  const std::string queued = company->tasksPath(TaskStatus::kQueued), place = company->path() + "/operations/quarantine/";
+  const std::string queued = company->tasksPath(TaskStatus::kQueued),
+                    place = company->path() + "/operations/quarantine/";
   for (const char* bytes : {"first\xFF", "second"}) {
     spill(queued + "/task-2026-1120-001.md", bytes);
-    ASSERT_OK(company->quarantine(company->tasksFd(TaskStatus::kQueued), "task-2026-1120-001.md", std::string("bad ") + bytes));
+    ASSERT_OK(company->quarantine(company->tasksFd(TaskStatus::kQueued), "task-2026-1120-001.md",
+                                  std::string("bad ") + bytes));
   }
   EXPECT_EQ(slurp(place + "task-2026-1120-001.md"), "first\xFF");
   EXPECT_EQ(slurp(place + "task-2026-1120-001.md.1"), "second");
