@@ -17,6 +17,7 @@
 #include "../tests/unit/agentd_http/raw_client.h"
 #include "agentd/http/server.h"
 #include "models/openai_driver.h"
+#include "support/figures.h"
 
 namespace agentos::agentd {
 namespace {
@@ -144,7 +145,8 @@ void measure(std::uint16_t bare, std::uint16_t metered, int rounds) {
   std::printf("first streamed token, %d rounds   median      p95\n", rounds);
   std::printf("  bare endpoint                  %7.0f us %7.0f us\n", floor, microseconds(direct, 0.95));
   std::printf("  through the gateway            %7.0f us %7.0f us\n", ours, microseconds(through, 0.95));
-  std::printf("  overhead at the median         %7.0f us  (aim: 1000 us)\n", ours - floor);
+  bench::print({"gateway, first streamed token", ours / 1000, "ms", "bare endpoint", floor / 1000});
+  bench::print({"gateway, overhead at the median", (ours - floor) / 1000, "ms", "", NAN, "<= 1", ours - floor <= 1000});
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "base/sqlite.h"
 #include "company/layout.h"
 #include "company/task_queue.h"
+#include "support/figures.h"
 
 namespace agentos::company {
 namespace {
@@ -54,10 +55,10 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-void row(const char* what, double value, const char* unit, const char* aim, const char* floorName = "", double floor = 0) {
-  std::printf("%-58s %10.3f %-3s  %-10s", what, value, unit, aim);
-  if (floor > 0) std::printf("  %s %.3f %s, ratio %.1f", floorName, floor, unit, value / floor);
-  std::printf("\n");
+void row(const char* what, double value, const char* unit, const char* aim, const char* floorName = "",
+         double floor = 0) {
+  const double most = *aim == '\0' ? 0 : std::atof(aim + 3);  // after "<= "
+  bench::print({what, value, unit, floorName, floor > 0 ? floor : NAN, aim, *aim == '\0' || value <= most});
 }
 
 struct Bench {
@@ -82,10 +83,11 @@ void makeFiles(const Bench& bench, int count) {
     const std::string digits = std::to_string(i);
     const std::string id = "task-2026-1101-" + std::string(digits.size() < 3 ? 3 - digits.size() : 0, '0') + digits;
     static constexpr const char* kPriorities[] = {"critical", "high", "medium", "low"};
-    const std::string text = "---\nid: " + id + "\ntitle: Task number " + digits + "\nstatus: queued\npriority: " +
-                             kPriorities[i % 4] + "\ncreated_by: steward\nassigned_to: " + (i % 3 == 0 ? "maker" : "agent-" + std::to_string(i % 50)) +
-                             "\ntags: [a, b]\ncreated: 2026-11-01T10:00:00Z\ncreated_at: 2026-11-01T10:00:00Z\nattempts: 3\n---\n\n"
-                             "What is to be done, in a few lines of Markdown.\n";
+    const std::string text =
+        "---\nid: " + id + "\ntitle: Task number " + digits + "\nstatus: queued\npriority: " + kPriorities[i % 4] +
+        "\ncreated_by: steward\nassigned_to: " + (i % 3 == 0 ? "maker" : "agent-" + std::to_string(i % 50)) +
+        "\ntags: [a, b]\ncreated: 2026-11-01T10:00:00Z\ncreated_at: 2026-11-01T10:00:00Z\nattempts: 3\n---\n\n"
+        "What is to be done, in a few lines of Markdown.\n";
     const int fd = ::open((place + id + ".md").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0660);
     (void)!::write(fd, text.data(), text.size());
     ::close(fd);
@@ -96,7 +98,8 @@ double floorOfStat(const Company& company) {
   return medianOf(7, [&] {
     const auto names = must(listDirectory(company.tasksFd(TaskStatus::kQueued)));
     struct stat info{};
-    for (const std::string& name : names) ::fstatat(company.tasksFd(TaskStatus::kQueued), name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+    for (const std::string& name : names)
+      ::fstatat(company.tasksFd(TaskStatus::kQueued), name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
   });
 }
 
@@ -125,11 +128,14 @@ void measureOpening(Bench& bench, const AgentName& agent) {
     cpu.push_back(cpuMilliseconds() - before);
   }
   std::ranges::sort(times), std::ranges::sort(cpu);
-  row("new agentd with its index: open and first next()", times[times.size() / 2], "ms", "(<= 50)", "readdir + stat", stat);
+  row("new agentd with its index: open and first next()", times[times.size() / 2], "ms", "<= 50", "readdir + stat",
+      stat);
   row("  the same, processor time alone", cpu[cpu.size() / 2], "ms", "");
-  row("refresh of the whole directory", medianOf(7, [&] { must(bench.queue->refresh(TaskStatus::kQueued)); }), "ms", "", "readdir + stat", stat);
-  row("refresh of one file", medianOf(99, [&] { must(bench.queue->refreshFile(TaskStatus::kQueued, "task-2026-1101-001.md")); }), "ms", "");
-  row("next(), warm", medianOf(999, [&] { must(bench.queue->next(agent)); }), "ms", "(<= 1)");
+  row("refresh of the whole directory", medianOf(7, [&] { must(bench.queue->refresh(TaskStatus::kQueued)); }), "ms", "",
+      "readdir + stat", stat);
+  row("refresh of one file",
+      medianOf(99, [&] { must(bench.queue->refreshFile(TaskStatus::kQueued, "task-2026-1101-001.md")); }), "ms", "");
+  row("next(), warm", medianOf(999, [&] { must(bench.queue->next(agent)); }), "ms", "<= 1");
 }
 
 void measureIdle(Bench& bench, const char* what) {

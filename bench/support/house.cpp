@@ -23,6 +23,11 @@ extern char** environ;
 namespace agentos::bench {
 namespace fs = std::filesystem;
 
+std::string benchDirectory() {
+  const char* named = std::getenv("AGENTOS_BENCH_DIR");
+  return named != nullptr ? named : "/var/tmp";
+}
+
 pid_t start(const std::vector<std::string>& words, const std::string& outputTo) {
   std::vector<char*> argv;
   for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT: posix_spawn's signature
@@ -106,7 +111,7 @@ Json Connection::call(const std::string& method, const std::string& target, cons
 
 House* House::standing_ = nullptr;
 
-House::House(std::string bin, const std::vector<std::string>& mounts) : bin_(std::move(bin)), prefix_("/var/tmp/agentd-bench-" + randomToken(6)) {
+House::House(std::string bin, const std::vector<std::string>& mounts) : bin_(std::move(bin)), prefix_(benchDirectory() + "/agentd-bench-" + randomToken(6)) {
   if (::geteuid() != 0) stop("needs root");
   fs::create_directories(prefix_ + "/etc/agentd");
   fs::create_directories(prefix_ + "/etc/agents");

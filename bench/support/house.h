@@ -12,6 +12,8 @@
 
 namespace agentos::bench {
 
+// On a disk, for the disk is part of what is measured: $AGENTOS_BENCH_DIR, else /var/tmp.
+std::string benchDirectory();
 pid_t start(const std::vector<std::string>& words, const std::string& outputTo = "");
 int waitFor(pid_t pid);
 std::vector<pid_t> childrenOf(pid_t pid);
