@@ -192,7 +192,7 @@ TEST_F(Lives, AHungSetUpIsGivenUpAndHoldsNobodyUp) {
   io_.poll();
   auto before = std::chrono::steady_clock::now();
   EXPECT_TRUE(ask(client().list()));
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(500));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
   EXPECT_TRUE(eventually(
       [&] {
         io_.restart();

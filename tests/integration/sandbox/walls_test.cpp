@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -163,6 +164,21 @@ TEST_F(Walls, NoDescriptorLeaksIn) {
   ::close(77);
   for (const char* name : {"[fd 0]", "[fd 1]", "[fd 2]"}) EXPECT_THAT(inside, HasSubstr(name));
   EXPECT_EQ(std::ranges::count(inside, '['), 3) << inside;
+}
+
+TEST_F(Walls, MemoryIsBounded) {
+  auto report = ask(client().platform());
+  ASSERT_TRUE(report);
+  if (std::ranges::find(report->controllers, "memory") == report->controllers.end()) {
+    GTEST_SKIP() << "cgroup v2 has no memory controller here; the room says so instead (Rooms.WhatIsNotEnforcedIsSaid)";
+  }
+  auto eating = [&](std::uint64_t limit) {
+    auto plan = this->plan({"eat", std::to_string(96 << 20)});
+    plan.limits.memory = Bytes{limit};
+    return runInRoom(plan);
+  };
+  EXPECT_EQ(eating(48 << 20).signal, SIGKILL);
+  EXPECT_EQ(eating(256 << 20).code, 0);
 }
 
 // Not even agent-init holds a directory from which ".." leads to the host.
