@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // system: the daemon itself.
+#include <algorithm>
+
 #include "agentctl/doctor.h"
 #include "agentctl/fields.h"
 #include "agentctl/groups.h"
@@ -39,8 +41,12 @@ Result<int> reload(Session& session) {
       {"Removed", [](const Json& v) { return textOf(v, "removed"); }},
   };
   session.out().thing(report, rows, "version");
+  bool changed = std::ranges::any_of(rows, [&](const Column& row) { return !row.text(report).empty(); });
   const Json* problems = findField(report, "problems");
-  if (problems == nullptr || !problems->is_array() || problems->empty()) return 0;
+  if (problems == nullptr || !problems->is_array() || problems->empty()) {
+    if (!changed) session.out().say("nothing has changed");
+    return 0;
+  }
   for (const auto& problem : *problems)
     Output::sayAlways(problem.is_string() ? problem.get<std::string>() : dumpJson(problem));
   complain("what was in force before stays in force for the files named above");

@@ -202,6 +202,9 @@ TEST_F(WorkTest, TheDaemonAndItsDoctor) {
 TEST_F(WorkTest, AReloadThatKeptAnOldContractIsAFailure) {
   server().on("POST /v1/system/reload", {.body = R"json({"added":["a"],"changed":[],"removed":[],"problems":[]})json"});
   EXPECT_EQ(run({"system", "reload"}).status, 0);
+  EXPECT_EQ(run({"system", "reload"}).err, "");
+  server().on("POST /v1/system/reload", {.body = R"json({"added":[],"changed":[],"removed":[],"problems":[]})json"});
+  EXPECT_EQ(run({"system", "reload"}).err, "nothing has changed\n");
   server().on("POST /v1/system/reload",
               {.body = R"json({"added":[],"changed":[],"removed":[],"problems":["x.yaml:1:1: bad"]})json"});
   auto ran = run({"system", "reload"});
