@@ -6,8 +6,8 @@
 
 #include "base/files.h"
 #include "base/text.h"
-#include "company/messages.h"
 #include "company/front_matter.h"
+#include "company/messages.h"
 
 namespace agentos::company {
 namespace {
@@ -38,7 +38,8 @@ class Composer {
 
   void text(const std::string& name, const std::string& heading, std::string_view words, std::int64_t capTokens) {
     if (trim(words).empty()) return;
-    put(name, "## " + heading + "\n\n", std::string(trim(words)) + "\n\n", static_cast<std::size_t>(capTokens * kBytesPerToken));
+    put(name, "## " + heading + "\n\n", std::string(trim(words)) + "\n\n",
+        static_cast<std::size_t>(capTokens * kBytesPerToken));
   }
   // Whole entries only, as many as fit.
   void list(const std::string& name, const std::string& heading, const std::vector<std::string>& entries,
@@ -50,7 +51,8 @@ class Composer {
     std::size_t shown = 0;
     while (shown < entries.size() && words.size() + entries[shown].size() <= cap) words += entries[shown++];
     if (shown < entries.size()) {
-      words += note(name + ": " + std::to_string(entries.size() - shown) + " of " + std::to_string(entries.size()) + " left out");
+      words += note(name + ": " + std::to_string(entries.size() - shown) + " of " + std::to_string(entries.size()) +
+                    " left out");
     }
     append(head + words + "\n");
   }
@@ -140,7 +142,8 @@ std::string messageText(const Message& message) {
 
 Result<void> addInbox(Composer& composer, const Company& company, const AgentName& agent) {
   AGENTOS_TRY(auto messages, readInbox(company, agent.str()));
-  std::ranges::sort(messages, {}, [](const Message& m) { return std::tuple(!m.urgent, m.sent, m.id.str().size(), m.id); });
+  std::ranges::sort(messages, {},
+                    [](const Message& m) { return std::tuple(!m.urgent, m.sent, m.id.str().size(), m.id); });
   std::vector<std::string> entries;
   for (const Message& message : messages) entries.push_back(messageText(message));
   composer.list("inbox", "Your inbox", entries, kInboxTokens);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A record of the company: YAML front matter between two lines "---", then Markdown. Read so that it can be written again
-// with nothing changed but the keys that we mean: order, comments, unknown keys, line ends and the body stay as they are.
+// A record of the company: YAML front matter between two lines "---", then Markdown. Read so that it can be written
+// again with nothing changed but the keys that we mean: order, comments, unknown keys, line ends and the body stay as
+// they are.
 #pragma once
 
 #include <optional>

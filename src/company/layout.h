@@ -27,7 +27,7 @@ struct RetryBackoff {
 // retry {backoff: 1m..1h}.
 struct CompanySettings {
   std::string name, timezone = "UTC";
-  std::optional<MicroUsd> perDay, perMonth;  // caps of the whole company
+  std::optional<MicroUsd> perDay, perMonth;                              // caps of the whole company
   std::vector<std::pair<std::string, std::vector<std::string>>> scopes;  // data scope → company paths
   RetryBackoff retry;
 };
@@ -45,7 +45,7 @@ class Company {
   const CompanySettings& settings() const { return settings_; }
   // Held open: inodes that somebody renames away are noticed, not followed.
   int tasksFd(TaskStatus status) const;
-  std::string tasksPath(TaskStatus status) const;  // absolute, for inotify
+  std::string tasksPath(TaskStatus status) const;   // absolute, for inotify
   int archiveFd() const { return archive_.get(); }  // done/_archive
   // Where a person has put another directory in the place of one that is held open, that one is followed from now on.
   Result<void> followReplaced(TaskStatus status);

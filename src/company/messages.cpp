@@ -93,7 +93,8 @@ std::string dailyId(const std::string& day, std::uint64_t number) {
 
 // Malformed mail goes to quarantine and delays nobody; what cannot be read at all stays where it is.
 void setAside(const Company& company, int inbox, const std::string& name, const Error& why) {
-  if (why.code == ErrorCode::kTaskMalformed || why.code == ErrorCode::kTooLarge || why.code == ErrorCode::kPathEscapes) {
+  if (why.code == ErrorCode::kTaskMalformed || why.code == ErrorCode::kTooLarge ||
+      why.code == ErrorCode::kPathEscapes) {
     (void)company.quarantine(inbox, name, why.message());  // ignoring a failure: it is tried again at the next reading
   }
 }

@@ -113,7 +113,8 @@ class SettingsReader {
   std::vector<std::string> pathsOf(const YamlNode::Entry& scope) {
     std::vector<std::string> paths;
     const std::string path = "scopes." + scope.key;
-    if (scope.value.kind != YamlNode::Kind::kList) refuse(scope.value.mark, path, "not a list", "[knowledge, products]");
+    if (scope.value.kind != YamlNode::Kind::kList)
+      refuse(scope.value.mark, path, "not a list", "[knowledge, products]");
     for (const YamlNode& item : scope.value.items) {
       if (item.kind == YamlNode::Kind::kScalar && staysInside(item.scalar)) {
         paths.push_back(item.scalar);

@@ -58,10 +58,12 @@ std::vector<RunRecord> readRuns(FieldReader& fields, const std::string& file) {
   if (list == nullptr) return runs;
   if (list->kind != YamlNode::Kind::kList) fields.refuse("runs", list->mark, "not a list", "one entry a run");
   for (const YamlNode& item : list->items) {
-    if (item.kind != YamlNode::Kind::kMap) fields.refuse("runs", item.mark, "an entry that is no map", "keys and values");
+    if (item.kind != YamlNode::Kind::kMap)
+      fields.refuse("runs", item.mark, "an entry that is no map", "keys and values");
     FieldReader run(item, file);
-    runs.push_back({run.integer("epoch", 0, 0, kMostEpochs), run.text("holder"), run.time("ended").value_or(Timestamp{}),
-                    run.text("verdict"), run.text("reason"), readHandoff(FieldReader(item, file))});
+    runs.push_back({run.integer("epoch", 0, 0, kMostEpochs), run.text("holder"),
+                    run.time("ended").value_or(Timestamp{}), run.text("verdict"), run.text("reason"),
+                    readHandoff(FieldReader(item, file))});
     if (auto good = run.done(); !good) fields.refuse("runs", item.mark, good.error().what, good.error().remedy);
   }
   return runs;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A task file: Markdown with YAML front matter (docs/company.md has the fields). The directory it lies in is its status.
+// A task file: Markdown with YAML front matter (docs/company.md has the fields). The directory it lies in is its
+// status.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ namespace agentos::company {
 enum class TaskStatus : std::uint8_t { kBacklog, kQueued, kInProgress, kInReview, kDone, kFailed, kDeclined };
 std::string_view directoryOf(TaskStatus status);  // "in-progress", as below agents/tasks/
 std::optional<TaskStatus> findTaskStatus(std::string_view directory);
-inline constexpr TaskStatus kAllTaskStatuses[] = {TaskStatus::kBacklog, TaskStatus::kQueued, TaskStatus::kInProgress,
-                                                  TaskStatus::kInReview, TaskStatus::kDone, TaskStatus::kFailed,
+inline constexpr TaskStatus kAllTaskStatuses[] = {TaskStatus::kBacklog,  TaskStatus::kQueued, TaskStatus::kInProgress,
+                                                  TaskStatus::kInReview, TaskStatus::kDone,   TaskStatus::kFailed,
                                                   TaskStatus::kDeclined};
 
 enum class Priority : std::uint8_t { kCritical, kHigh, kMedium, kLow };  // any other word reads as medium
@@ -34,9 +35,9 @@ struct RunRecord {
   std::int64_t epoch = 0;  // 0: not a run but a person's move, with its reason
   std::string holder;      // the instance, or who moved it
   Timestamp ended;
-  std::string verdict;     // completed, submitted, failed, released, or the operator's move
+  std::string verdict;  // completed, submitted, failed, released, or the operator's move
   std::string reason;
-  Handoff handoff;         // clipped
+  Handoff handoff;  // clipped
   bool operator==(const RunRecord&) const = default;
 };
 inline constexpr std::size_t kMaxRuns = 32;
@@ -50,17 +51,17 @@ struct Task {
   std::vector<TaskId> dependsOn;
   Timestamp created;
   std::optional<Timestamp> notBefore, deadline;
-  std::int64_t attempts = 3;      // how many runs it may take
-  std::int64_t attempt = 0;       // how many it has had
-  std::int64_t epoch = 0;         // a copy; SQLite is the truth
-  std::string claimedBy;          // a copy of the holder (instance id)
+  std::int64_t attempts = 3;  // how many runs it may take
+  std::int64_t attempt = 0;   // how many it has had
+  std::int64_t epoch = 0;     // a copy; SQLite is the truth
+  std::string claimedBy;      // a copy of the holder (instance id)
   std::vector<std::string> verify, artifacts;
   bool promotable = true;
   std::string promotedBy;
   std::optional<Timestamp> promotedAt;
-  std::optional<Handoff> handoff; // the last run's
+  std::optional<Handoff> handoff;  // the last run's
   std::vector<RunRecord> runs;
-  std::string body;               // the Markdown after the front matter
+  std::string body;  // the Markdown after the front matter
   bool operator==(const Task&) const = default;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The queue: task files in directories, claims with holder and epoch in agentd.db. A claim is committed to the database,
-// then made by one renameat2(RENAME_NOREPLACE), then written into the file; a crash between any two of these is mended by
-// recover(). No other process moves these files except people, and whoever loses a rename has lost.
+// The queue: task files in directories, claims with holder and epoch in agentd.db. A claim is committed to the
+// database, then made by one renameat2(RENAME_NOREPLACE), then written into the file; a crash between any two of these
+// is mended by recover(). No other process moves these files except people, and whoever loses a rename has lost.
 #pragma once
 
 #include <functional>
@@ -34,19 +34,23 @@ struct NewTask {
 };
 
 // Why an agent got no task.
-enum class Idleness : std::uint8_t { kIdle, kStarved, kBlocked };  // nothing there; only others' work; only blocked work
+enum class Idleness : std::uint8_t {
+  kIdle,
+  kStarved,
+  kBlocked
+};  // nothing there; only others' work; only blocked work
 struct NextTask {
   std::optional<TaskId> task{};
   Idleness why = Idleness::kIdle;
-  std::string detail{};  // "task-… waits for task-… (failed)"
+  std::string detail{};                // "task-… waits for task-… (failed)"
   std::optional<Timestamp> retryAt{};  // no task now, and one of its own is free at this not_before: the earliest
 };
 
 // What the queue did or saw; the daemon puts each into the audit log. kind: "task.created", "task.claimed",
 // "task.completed", "task.failed", "task.requeued", "task.dead_lettered", "task.submitted", "task.declined",
 // "task.promoted", "task.demoted", "task.quarantined", "task.moved_outside", "task.edited_outside", "task.appeared",
-// "task.unreadable". What people did has actor "external" and the file's owner and ctime in `detail`; a claim that ended by
-// it has its holder and epoch in the event, and that holder is the caller's to stop.
+// "task.unreadable". What people did has actor "external" and the file's owner and ctime in `detail`; a claim that
+// ended by it has its holder and epoch in the event, and that holder is the caller's to stop.
 struct TaskEvent {
   std::string kind{}, file{};  // file: its name, for quarantined files that have no id
   TaskId task{};
@@ -57,7 +61,8 @@ using TaskEventSink = std::function<void(const TaskEvent&)>;
 
 class TaskQueue {
  public:
-  static Result<std::unique_ptr<TaskQueue>> open(Company& company, Database& db, const Clock& clock, TaskEventSink sink);
+  static Result<std::unique_ptr<TaskQueue>> open(Company& company, Database& db, const Clock& clock,
+                                                 TaskEventSink sink);
   virtual ~TaskQueue() = default;
 
   virtual Result<TaskId> add(const NewTask& task) = 0;  // an idempotency key that was used returns the first task's id
@@ -72,7 +77,8 @@ class TaskQueue {
   // All of these refuse a claim whose epoch is not the newest: kTaskStaleEpoch.
   virtual Result<void> complete(const Claim& claim, const std::string& outcome, const Handoff& handoff,
                                 const std::vector<std::string>& artifacts) = 0;
-  virtual Result<void> submit(const Claim& claim, const Handoff& handoff, const std::vector<std::string>& artifacts) = 0;
+  virtual Result<void> submit(const Claim& claim, const Handoff& handoff,
+                              const std::vector<std::string>& artifacts) = 0;
   // A failed attempt: queued again after a back-off, or dead-lettered in failed/ when attempts ran out; the evidence
   // (one entry a run) is kept in the file.
   virtual Result<TaskStatus> failAttempt(const Claim& claim, const std::string& reason, const Handoff& handoff) = 0;
@@ -85,10 +91,11 @@ class TaskQueue {
   virtual Result<std::optional<Claim>> claimOf(const TaskId& task) = 0;  // the live claim
   virtual Result<std::vector<Claim>> claims() = 0;
 
-  // At start, once, before anything else is asked: finishes or undoes half-made moves, and releases claims whose holder `isAlive` denies.
+  // At start, once, before anything else is asked: finishes or undoes half-made moves, and releases claims whose holder
+  // `isAlive` denies.
   virtual Result<void> recover(const std::function<bool(const InstanceId&)>& isAlive) = 0;
-  // After inotify said that something changed in this directory, or everywhere (an overflow, or at start). New malformed
-  // files are quarantined once they have been left alone for two seconds; returns when to look again, if so.
+  // After inotify said that something changed in this directory, or everywhere (an overflow, or at start). New
+  // malformed files are quarantined once they have been left alone for two seconds; returns when to look again, if so.
   virtual Result<std::optional<BootTime>> refresh(std::optional<TaskStatus> status) = 0;
   // The same for one name in it: what inotify says, at the price of one file however long the queue is.
   virtual Result<std::optional<BootTime>> refreshFile(TaskStatus status, const std::string& name) {

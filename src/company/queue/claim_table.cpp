@@ -31,9 +31,12 @@ Result<std::unique_ptr<ClaimTable>> ClaimTable::open(Database& db, std::string s
   AGENTOS_TRY(auto row, db.prepare("SELECT task, epoch, holder, session FROM task_claims WHERE task = ?1"));
   AGENTOS_TRY(auto take, db.prepare("INSERT INTO task_claims(task, epoch, holder, session) VALUES(?1, ?2, ?3, ?4) "
                                     "ON CONFLICT(task) DO UPDATE SET epoch = ?2, holder = ?3, session = ?4"));
-  AGENTOS_TRY(auto drop, db.prepare("UPDATE task_claims SET holder = NULL, session = NULL WHERE task = ?1 AND epoch = ?2"));
+  AGENTOS_TRY(auto drop,
+              db.prepare("UPDATE task_claims SET holder = NULL, session = NULL WHERE task = ?1 AND epoch = ?2"));
   AGENTOS_TRY(auto adopt, db.prepare("UPDATE task_claims SET session = ?2 WHERE task = ?1 AND holder IS NOT NULL"));
-  AGENTOS_TRY(auto live, db.prepare("SELECT task, epoch, holder, session FROM task_claims WHERE holder IS NOT NULL ORDER BY task"));
+  AGENTOS_TRY(
+      auto live,
+      db.prepare("SELECT task, epoch, holder, session FROM task_claims WHERE holder IS NOT NULL ORDER BY task"));
   AGENTOS_TRY(auto begin, db.prepare("INSERT OR REPLACE INTO task_moves(task, move) VALUES(?1, ?2)"));
   AGENTOS_TRY(auto forget, db.prepare("DELETE FROM task_moves WHERE task = ?1"));
   AGENTOS_TRY(auto pending, db.prepare("SELECT move FROM task_moves ORDER BY task"));
@@ -93,7 +96,9 @@ Result<std::vector<StoredClaim>> ClaimTable::all() {
   }
 }
 
-Result<void> ClaimTable::begin(const PendingMove& move) { return sql_->begin.with(move.task.str(), toJson(move)).run(); }
+Result<void> ClaimTable::begin(const PendingMove& move) {
+  return sql_->begin.with(move.task.str(), toJson(move)).run();
+}
 
 Result<void> ClaimTable::forget(const TaskId& task) { return sql_->forget.with(task.str()).run(); }
 

@@ -167,8 +167,9 @@ void FileTaskQueue::flushCache(bool everything) {
   std::vector<CachedFile> files;
   for (const TaskId& id : dirty_) {
     const auto found = entries_.find(id);
-    files.push_back(found == entries_.end() ? CachedFile{id, TaskStatus::kQueued, {}, {}}
-                                            : CachedFile{id, found->second.status, found->second.stamp, found->second.packed});
+    files.push_back(found == entries_.end()
+                        ? CachedFile{id, TaskStatus::kQueued, {}, {}}
+                        : CachedFile{id, found->second.status, found->second.stamp, found->second.packed});
   }
   flushed_ = clock_.bootNow();
   if (cache_->store(files)) dirty_.clear();  // ignoring a failure: a cache, tried again with the next change
@@ -309,8 +310,8 @@ Result<std::optional<Claim>> FileTaskQueue::renameAndWrite(const Claim& claim) {
     Error why = std::move(written).error().within("claiming " + claim.task.str());
     AGENTOS_CHECK(undoClaim(claim, why.code != ErrorCode::kNotFound));
     // A person was faster: moved it away, gave it to somebody else, or saved what is no task.
-    const bool lost = why.code == ErrorCode::kNotFound || why.code == ErrorCode::kRefused ||
-                      why.code == ErrorCode::kTaskMalformed;
+    const bool lost =
+        why.code == ErrorCode::kNotFound || why.code == ErrorCode::kRefused || why.code == ErrorCode::kTaskMalformed;
     if (lost) return std::nullopt;
     return std::unexpected(std::move(why));
   }

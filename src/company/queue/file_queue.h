@@ -100,7 +100,8 @@ class FileTaskQueue final : public TaskQueue {
   Result<void> considerRecord(TaskStatus status, const TaskId& id, const FileStamp& stamp, Loudness loudness);
   Result<void> considerGone(const TaskId& id);
   void considerFailure(TaskStatus status, const TaskId& id, const FileStamp& stamp, const Error& error);
-  void suspect(TaskStatus status, const std::string& name, const FileStamp& stamp, std::string reason, bool isDuplicate);
+  void suspect(TaskStatus status, const std::string& name, const FileStamp& stamp, std::string reason,
+               bool isDuplicate);
   std::optional<BootTime> quarantineQuiet();
   void quarantineNow(const SuspectKey& key, Suspect& suspect);
   std::optional<StoredClaim> revoke(const TaskId& id);
@@ -125,7 +126,8 @@ class FileTaskQueue final : public TaskQueue {
   ReadyIndex ready_;
   std::map<SuspectKey, Suspect> suspects_;
   std::set<TaskId> dirty_;  // entries that the cache does not have yet, or still has
-  std::map<TaskId, std::int64_t> voided_;  // claims undone that a full disk kept in the database: dropped when it can be
+  std::map<TaskId, std::int64_t>
+      voided_;                  // claims undone that a full disk kept in the database: dropped when it can be
   std::set<TaskId> abandoned_;  // moves given up that are still in the journal, for the same reason
   BootTime flushed_{};
   std::uint64_t scan_ = 0;

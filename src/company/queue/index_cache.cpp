@@ -36,7 +36,8 @@ class Unpacker {
     std::size_t size = 0;
     const auto [end, error] = std::from_chars(in_.data(), in_.data() + in_.size(), size);
     const auto used = static_cast<std::size_t>(end - in_.data());
-    if (error != std::errc() || used >= in_.size() || in_[used] != ':' || in_.size() - used - 1 < size) return spoiled();
+    if (error != std::errc() || used >= in_.size() || in_[used] != ':' || in_.size() - used - 1 < size)
+      return spoiled();
     const auto text = in_.substr(used + 1, size);
     in_.remove_prefix(used + 1 + size);
     return text;
@@ -150,8 +151,9 @@ std::optional<Task> unpackTask(std::string_view packed, const TaskId& id, TaskSt
 Result<std::unique_ptr<IndexCache>> IndexCache::open(Database& db) {
   AGENTOS_CHECK(db.execute(kSchema));
   AGENTOS_TRY(auto all, db.prepare("SELECT task, status, device, inode, size, changed, packed FROM task_index_1"));
-  AGENTOS_TRY(auto put, db.prepare("INSERT OR REPLACE INTO task_index_1(task, status, device, inode, size, changed, packed) "
-                                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  AGENTOS_TRY(auto put,
+              db.prepare("INSERT OR REPLACE INTO task_index_1(task, status, device, inode, size, changed, packed) "
+                         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   AGENTOS_TRY(auto drop, db.prepare("DELETE FROM task_index_1 WHERE task = ?1"));
   return std::unique_ptr<IndexCache>(new IndexCache(db, std::move(all), std::move(put), std::move(drop)));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the task files said when they were last read, kept in agentd.db so that a new agentd need not read them again: a
-// row is believed only while the file's device, inode, size and ctime are the same. A cache: thrown away, nothing is lost.
+// row is believed only while the file's device, inode, size and ctime are the same. A cache: thrown away, nothing is
+// lost.
 #pragma once
 
 #include <memory>

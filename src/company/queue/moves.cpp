@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that ends a claim or moves a task, in one order: the decision into the database, the file rewritten where it
-// lies, one rename, the database again. What was decided is carried out, by us now or by recover() later.
+// Everything that ends a claim or moves a task, in one order: the decision into the database, the file rewritten where
+// it lies, one rename, the database again. What was decided is carried out, by us now or by recover() later.
 #include <algorithm>
 
 #include "base/fault.h"
@@ -62,7 +62,8 @@ Result<void> FileTaskQueue::checkClaim(const Claim& claim) {
   }
   if (isThere(TaskStatus::kInProgress, claim.task)) return {};
   AGENTOS_CHECK(considerGone(claim.task));
-  return fail(ErrorCode::kTaskStaleEpoch, claim.task.str() + " was moved out of in-progress/ by somebody", "a new claim");
+  return fail(ErrorCode::kTaskStaleEpoch, claim.task.str() + " was moved out of in-progress/ by somebody",
+              "a new claim");
 }
 
 Result<PendingMove> FileTaskQueue::holdersMove(const Claim& claim, std::string kind, TaskStatus to) const {
@@ -93,7 +94,8 @@ Result<void> FileTaskQueue::complete(const Claim& claim, const std::string& outc
   return perform(move);
 }
 
-Result<void> FileTaskQueue::submit(const Claim& claim, const Handoff& handoff, const std::vector<std::string>& artifacts) {
+Result<void> FileTaskQueue::submit(const Claim& claim, const Handoff& handoff,
+                                   const std::vector<std::string>& artifacts) {
   AGENTOS_CHECK(checkClaim(claim));
   AGENTOS_TRY(PendingMove move, holdersMove(claim, "submit", TaskStatus::kInReview));
   move.handoff = handoff, move.artifacts = artifacts;
@@ -117,18 +119,21 @@ Result<void> FileTaskQueue::release(const Claim& claim, const std::string& reaso
   return perform(move);
 }
 
-Result<void> FileTaskQueue::move(const TaskId& task, TaskStatus to, const std::string& actor, const std::string& reason) {
+Result<void> FileTaskQueue::move(const TaskId& task, TaskStatus to, const std::string& actor,
+                                 const std::string& reason) {
   const auto from = locate(task);
   if (!from) return fail(ErrorCode::kNotFound, "no task " + task.str(), "`agentctl task list` shows what is there");
   const auto kind = operatorMove(*from, to);
   if (kind.empty()) {
-    return fail(ErrorCode::kTaskWrongState, task.str() + " lies in " + directoryName(*from) + "/, from where no move leads to " +
-                                                directoryName(to) + "/",
-                "a move of the table in docs/company.md");
+    return fail(
+        ErrorCode::kTaskWrongState,
+        task.str() + " lies in " + directoryName(*from) + "/, from where no move leads to " + directoryName(to) + "/",
+        "a move of the table in docs/company.md");
   }
   AGENTOS_TRY(const Loaded loaded, loadRecord(*from, task));
   if (const auto missing = missingOf(loaded.task); to == TaskStatus::kDone && !missing.empty()) {
-    return fail(ErrorCode::kRefused, task.str() + " needs the artifact '" + missing + "' to be verified", "produce it first");
+    return fail(ErrorCode::kRefused, task.str() + " needs the artifact '" + missing + "' to be verified",
+                "produce it first");
   }
   PendingMove move;
   move.task = task;
@@ -155,7 +160,9 @@ Result<void> FileTaskQueue::perform(const PendingMove& move) {
 
 Result<void> FileTaskQueue::carryOut(const PendingMove& move) {
   // Rewritten before it is renamed: nobody may find it in queued/ without its not_before.
-  auto done = rewriteTask(move.from, move.task, [&](Task task) -> Result<Task> { return applyMove(std::move(task), move, company_.settings().retry); });
+  auto done = rewriteTask(move.from, move.task, [&](Task task) -> Result<Task> {
+    return applyMove(std::move(task), move, company_.settings().retry);
+  });
   if (done) {
     faultPoint(("queue." + move.kind + ".rewritten").c_str());
     done = moveFile(company_.tasksFd(move.from), fileOf(move.task), company_.tasksFd(move.to), fileOf(move.task));
@@ -196,7 +203,8 @@ Result<void> FileTaskQueue::abandon(const PendingMove& move, Error why) {
   if (why.code == ErrorCode::kNotFound) {
     AGENTOS_CHECK(considerGone(move.task));
     return fail(move.epoch != 0 ? ErrorCode::kTaskStaleEpoch : ErrorCode::kConflict,
-                move.task.str() + " was moved out of " + directoryName(move.from) + "/ by somebody meanwhile", "look again");
+                move.task.str() + " was moved out of " + directoryName(move.from) + "/ by somebody meanwhile",
+                "look again");
   }
   if (why.code == ErrorCode::kExists) {
     why.code = ErrorCode::kConflict;
@@ -216,7 +224,8 @@ void FileTaskQueue::tellCreator(const PendingMove& move, const Task& task) const
   message.task = move.task.str();
   message.body = "\n" + move.task.str() + " was declined by " + move.actor + ".\n\n" +
                  (move.reason.empty() ? "No reason was given." : move.reason) + "\n";
-  (void)sendMessage(company_, std::move(message), clock_.now());  // ignoring a failure: the move is in the audit log too
+  (void)sendMessage(company_, std::move(message),
+                    clock_.now());  // ignoring a failure: the move is in the audit log too
 }
 
 }  // namespace agentos::company

@@ -19,11 +19,11 @@ struct OperatorMove {
   std::string_view kind;
 };
 constexpr OperatorMove kOperatorMoves[] = {
-    {kBacklog, kQueued, "promote"},    {kQueued, kBacklog, "demote"},     {kBacklog, kDeclined, "reject"},
-    {kQueued, kDeclined, "decline"},   {kInProgress, kDeclined, "decline"}, {kInReview, kDeclined, "decline"},
-    {kInProgress, kDone, "complete"},  {kInReview, kDone, "complete"},    {kInProgress, kFailed, "fail"},
-    {kInReview, kFailed, "fail"},      {kInProgress, kQueued, "requeue"}, {kInReview, kQueued, "requeue"},
-    {kFailed, kQueued, "requeue"},     {kDeclined, kQueued, "requeue"},
+    {kBacklog, kQueued, "promote"},   {kQueued, kBacklog, "demote"},       {kBacklog, kDeclined, "reject"},
+    {kQueued, kDeclined, "decline"},  {kInProgress, kDeclined, "decline"}, {kInReview, kDeclined, "decline"},
+    {kInProgress, kDone, "complete"}, {kInReview, kDone, "complete"},      {kInProgress, kFailed, "fail"},
+    {kInReview, kFailed, "fail"},     {kInProgress, kQueued, "requeue"},   {kInReview, kQueued, "requeue"},
+    {kFailed, kQueued, "requeue"},    {kDeclined, kQueued, "requeue"},
 };
 
 struct Naming {
@@ -77,8 +77,11 @@ void moveByPerson(Task& task, const PendingMove& move) {
 }
 
 Json toJson(const Handoff& handoff) {
-  return {{"attempted", handoff.attempted}, {"changed", handoff.changed}, {"remains", handoff.remains},
-          {"failed", handoff.failed},       {"next", handoff.next}};
+  return {{"attempted", handoff.attempted},
+          {"changed", handoff.changed},
+          {"remains", handoff.remains},
+          {"failed", handoff.failed},
+          {"next", handoff.next}};
 }
 
 Handoff handoffOf(const Json& json) {
@@ -109,12 +112,9 @@ Task applyMove(Task task, const PendingMove& move, const RetryBackoff& retry) {
   task.status = move.to;
   task.claimedBy.clear();
   task.outcome = move.outcome;
-  const RunRecord run{move.epoch,
-                      isHoldersOwn(move) ? move.holder : move.actor,
-                      move.at,
-                      std::string(namesOf(move.kind).verdict),
-                      move.reason,
-                      move.handoff.value_or(Handoff{})};
+  const RunRecord run{move.epoch,  isHoldersOwn(move) ? move.holder : move.actor,
+                      move.at,     std::string(namesOf(move.kind).verdict),
+                      move.reason, move.handoff.value_or(Handoff{})};
   if (wasApplied(task, run)) return task;
   task.runs.push_back(run);
   if (task.runs.size() > kMaxRuns) task.runs.erase(task.runs.begin());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A move of a task that has been decided: written to the database before the first file is touched, so that after a crash
-// it is carried to its end, once. Pure: what the move makes of the file, and which moves there are.
+// A move of a task that has been decided: written to the database before the first file is touched, so that after a
+// crash it is carried to its end, once. Pure: what the move makes of the file, and which moves there are.
 #pragma once
 
 #include <string>

@@ -30,8 +30,8 @@ void forEachAssignee(const std::string& agent, Visit visit) {
 }  // namespace
 
 ReadyFacts readyFactsOf(const Task& task) {
-  return {task.status, task.priority, task.created, task.notBefore, task.assignedTo, interruptedAgent(task),
-          task.dependsOn};
+  return {task.status,     task.priority,          task.created,  task.notBefore,
+          task.assignedTo, interruptedAgent(task), task.dependsOn};
 }
 
 bool ReadyIndex::Order::operator()(const Node* a, const Node* b) const {
@@ -163,7 +163,8 @@ NextTask ReadyIndex::next(const AgentName& agent, Timestamp now) {
     if (!lines.blocked.empty() && (blocked == nullptr || Order{}(*lines.blocked.begin(), blocked))) {
       blocked = *lines.blocked.begin();
     }
-    if (!lines.later.empty() && (later == nullptr || Sooner{}(*lines.later.begin(), later))) later = *lines.later.begin();
+    if (!lines.later.empty() && (later == nullptr || Sooner{}(*lines.later.begin(), later)))
+      later = *lines.later.begin();
   });
   if (best != nullptr) return {.task = best->id};
   NextTask none;
@@ -195,8 +196,8 @@ std::string ReadyIndex::dependencyReason(const Node& node) const {
     if (found == nodes_.end()) {
       if (!isDone_(id)) reason->second = node.id.str() + " waits for " + id.str() + " (does not exist)";
     } else if (found->second.facts.status != TaskStatus::kDone) {
-      reason->second = node.id.str() + " waits for " + id.str() + " (" +
-                       std::string(directoryOf(found->second.facts.status)) + ")";
+      reason->second =
+          node.id.str() + " waits for " + id.str() + " (" + std::string(directoryOf(found->second.facts.status)) + ")";
     }
   }
   return reason->second;

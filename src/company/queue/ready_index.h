@@ -60,8 +60,8 @@ class ReadyIndex {
   };
   using Line = std::set<Node*, Order>;
   struct Lines {
-    Line ready, blocked;              // blocked: by a dependency
-    std::set<Node*, Sooner> later;    // by not_before
+    Line ready, blocked;            // blocked: by a dependency
+    std::set<Node*, Sooner> later;  // by not_before
   };
 
   void takeOut(Node& node);

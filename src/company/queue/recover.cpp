@@ -19,7 +19,8 @@ void keepFirst(Result<void>& first, Result<void> next) {
 // ".task-2026-1120-001.md.4711.0.tmp" → the task that it was to become.
 std::optional<TaskId> recordOf(const std::string& temporary) {
   const auto ending = temporary.find(".md.");
-  if (!temporary.starts_with(".task-") || !temporary.ends_with(".tmp") || ending == std::string::npos) return std::nullopt;
+  if (!temporary.starts_with(".task-") || !temporary.ends_with(".tmp") || ending == std::string::npos)
+    return std::nullopt;
   auto id = TaskId::parse(std::string_view(temporary).substr(1, ending - 1));
   return id ? std::optional(*std::move(id)) : std::nullopt;
 }
@@ -116,7 +117,8 @@ Result<void> FileTaskQueue::sweepTemporaries(TaskStatus status) {
     const auto id = recordOf(name);
     if (!id) continue;
     if (isWorthKeeping(status, name, *id)) {
-      AGENTOS_CHECK(company_.quarantine(company_.tasksFd(status), name, "left by a process that ended while it wrote " + fileOf(*id)));
+      AGENTOS_CHECK(company_.quarantine(company_.tasksFd(status), name,
+                                        "left by a process that ended while it wrote " + fileOf(*id)));
     } else {
       AGENTOS_CHECK(removeFile(company_.tasksFd(status), name));
     }

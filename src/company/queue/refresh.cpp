@@ -70,7 +70,8 @@ Result<std::optional<BootTime>> FileTaskQueue::refreshFile(TaskStatus status, co
   AGENTOS_CHECK(considerName(status, name, Loudness::kEvents));
   const auto id = idOf(name);
   const auto known = id ? entries_.find(*id) : entries_.end();
-  if (known != entries_.end() && known->second.status == status && !isThere(status, *id)) AGENTOS_CHECK(considerGone(*id));
+  if (known != entries_.end() && known->second.status == status && !isThere(status, *id))
+    AGENTOS_CHECK(considerGone(*id));
   const auto again = quarantineQuiet();
   flushCache(false);
   return again;
@@ -120,10 +121,12 @@ Result<void> FileTaskQueue::considerRecord(TaskStatus status, const TaskId& id, 
   const bool wasElsewhere = known != entries_.end() && known->second.status != status;
   if (wasElsewhere && isThere(known->second.status, id)) {
     suspect(status, fileOf(id), stamp,
-            id.str() + " is there twice: the one in " + std::string(directoryOf(known->second.status)) + "/ is kept", true);
+            id.str() + " is there twice: the one in " + std::string(directoryOf(known->second.status)) + "/ is kept",
+            true);
     return {};
   }
-  if (const auto row = cached_.find(id); row != cached_.end() && row->second.status == status && row->second.stamp == stamp) {
+  if (const auto row = cached_.find(id);
+      row != cached_.end() && row->second.status == status && row->second.stamp == stamp) {
     if (auto facts = unpackFacts(row->second.packed, status)) {
       index(id, Entry{status, stamp, std::move(row->second.packed)}, *std::move(facts));
       return {};
@@ -132,7 +135,8 @@ Result<void> FileTaskQueue::considerRecord(TaskStatus status, const TaskId& id, 
   auto loaded = loadRecord(status, id);
   if (!loaded) {
     if (loaded.error().code == ErrorCode::kNotFound) return {};
-    if (!isMalformed(loaded.error()) && !isUnreadable(loaded.error())) return std::unexpected(std::move(loaded).error());
+    if (!isMalformed(loaded.error()) && !isUnreadable(loaded.error()))
+      return std::unexpected(std::move(loaded).error());
     considerFailure(status, id, stamp, loaded.error());
     return {};
   }
@@ -226,7 +230,8 @@ void FileTaskQueue::quarantineNow(const SuspectKey& key, Suspect& one) {
   }
   const Owner owner = ownerOf(company_.tasksFd(status), name);
   auto moved = company_.quarantine(company_.tasksFd(status), name, one.reason);
-  TaskEvent event{.kind = "task.quarantined", .file = name, .actor = "external", .detail = one.reason + " (" + owner.text + ")"};
+  TaskEvent event{
+      .kind = "task.quarantined", .file = name, .actor = "external", .detail = one.reason + " (" + owner.text + ")"};
   if (auto id = idOf(name)) event.task = *id;
   if (!moved) {
     event.detail += "; it stays where it is: " + moved.error().message();

@@ -20,11 +20,13 @@ struct Crash {
   const char* step;
   const char* point;
   bool holderLives = false;
-  TaskStatus expected = kQueued;   // where the task is after recover()
-  bool stillHeld = false;          // whether the claim stands
-  std::size_t runs = 0;            // how many entries of evidence
+  TaskStatus expected = kQueued;  // where the task is after recover()
+  bool stillHeld = false;         // whether the claim stands
+  std::size_t runs = 0;           // how many entries of evidence
 };
-void PrintTo(const Crash& crash, std::ostream* out) { *out << crash.step << " at " << crash.point << (crash.holderLives ? ", holder lives" : ""); }
+void PrintTo(const Crash& crash, std::ostream* out) {
+  *out << crash.step << " at " << crash.point << (crash.holderLives ? ", holder lives" : "");
+}
 
 class QueueCrash : public QueueTest, public ::testing::WithParamInterface<Crash> {
  protected:
@@ -109,22 +111,23 @@ TEST_P(QueueCrash, LeadsToOneOutcome) {
 }
 
 // Steps that were decided are carried to their end; the run's evidence is there once, whichever point it was.
-INSTANTIATE_TEST_SUITE_P(
-    Claim, QueueCrash,
-    ::testing::Values(Crash{"claim", "queue.claim.committed", false, kQueued}, Crash{"claim", "queue.claim.committed", true, kQueued},
-                      Crash{"claim", "queue.claim.renamed", false, kQueued, false, 1},
-                      Crash{"claim", "queue.claim.renamed", true, kInProgress, true},
-                      Crash{"claim", "files.rewrite.written", false, kQueued, false, 1},
-                      Crash{"claim", "files.rewrite.exchanged", true, kInProgress, true},
-                      Crash{"claim", "queue.claim.rewritten", false, kQueued, false, 1},
-                      Crash{"claim", "queue.claim.rewritten", true, kInProgress, true}));
+INSTANTIATE_TEST_SUITE_P(Claim, QueueCrash,
+                         ::testing::Values(Crash{"claim", "queue.claim.committed", false, kQueued},
+                                           Crash{"claim", "queue.claim.committed", true, kQueued},
+                                           Crash{"claim", "queue.claim.renamed", false, kQueued, false, 1},
+                                           Crash{"claim", "queue.claim.renamed", true, kInProgress, true},
+                                           Crash{"claim", "files.rewrite.written", false, kQueued, false, 1},
+                                           Crash{"claim", "files.rewrite.exchanged", true, kInProgress, true},
+                                           Crash{"claim", "queue.claim.rewritten", false, kQueued, false, 1},
+                                           Crash{"claim", "queue.claim.rewritten", true, kInProgress, true}));
 
 std::vector<Crash> everyPoint(const char* step, TaskStatus expected, std::size_t runs = 1) {
   static std::vector<std::unique_ptr<std::string>> kept;
   std::vector<Crash> crashes;
   for (const char* point : {"committed", "rewritten", "renamed", "settled"}) {
     kept.push_back(std::make_unique<std::string>(std::string("queue.") + step + "." + point));
-    for (const bool lives : {false, true}) crashes.push_back({step, kept.back()->c_str(), lives, expected, false, runs});
+    for (const bool lives : {false, true})
+      crashes.push_back({step, kept.back()->c_str(), lives, expected, false, runs});
   }
   for (const char* point : {"files.rewrite.written", "files.rewrite.exchanged"}) {
     crashes.push_back({step, point, false, expected, false, runs});
@@ -157,7 +160,8 @@ TEST_F(AddCrash, AKeyMeansATaskOnlyWhenItsFileWasMade) {
     EXPECT_EQ(queue->find(id)->idempotencyKey, key);
     EXPECT_EQ(add("x", again), id);
   }
-  for (const std::string& place : everywhere()) EXPECT_TRUE(place.starts_with("queued/task-") && place.ends_with(".md")) << place;
+  for (const std::string& place : everywhere())
+    EXPECT_TRUE(place.starts_with("queued/task-") && place.ends_with(".md")) << place;
 }
 
 TEST_F(AddCrash, TheDatabaseIsLostButTheFilesTell) {
@@ -187,7 +191,8 @@ TEST_F(AddCrash, APersonWhoMovesTheFileWhileAgentdIsDownIsFollowed) {
   const Claim held = claim(id);
   queue.reset(), db.reset(), company.reset();
   killedAt("queue.complete.committed", [&] { (void)queue->complete(held, "success", {}, {}); });
-  std::filesystem::rename(companyPath() + "/agents/tasks/in-progress/" + id.str() + ".md", companyPath() + "/agents/tasks/backlog/" + id.str() + ".md");
+  std::filesystem::rename(companyPath() + "/agents/tasks/in-progress/" + id.str() + ".md",
+                          companyPath() + "/agents/tasks/backlog/" + id.str() + ".md");
   openAll();
   ASSERT_OK(queue->recover([](const InstanceId&) { return true; }));
   EXPECT_EQ(statusOf(id), kBacklog);

@@ -40,7 +40,8 @@ class ContextTest : public QueueTest {
 };
 
 TEST_F(ContextTest, LayersStandInTheirOrder) {
-  spill(companyPath() + "/agents/messages/threads/t1.md", "---\nparticipants: [maker, steward]\nsubject: s\n---\nTHREAD");
+  spill(companyPath() + "/agents/messages/threads/t1.md",
+        "---\nparticipants: [maker, steward]\nsubject: s\n---\nTHREAD");
   spill(companyPath() + "/agents/messages/threads/t2.md", "---\nparticipants: [grower]\n---\nNOTMINE");
   send("maker", "i", "INBOX");
   send("broadcast", "old", "OLDNEWS");

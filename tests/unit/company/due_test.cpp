@@ -30,7 +30,9 @@ Schedule cron(const char* text) {
   return schedule;
 }
 
-TEST(DueAt, NothingScheduledIsNever) { EXPECT_EQ(due({}, "2026-11-20T00:00:00Z", "", "2026-11-20T10:00:00Z"), "never"); }
+TEST(DueAt, NothingScheduledIsNever) {
+  EXPECT_EQ(due({}, "2026-11-20T00:00:00Z", "", "2026-11-20T10:00:00Z"), "never");
+}
 
 TEST(DueAt, EveryCountsFromTheLastRun) {
   EXPECT_EQ(due(every(15min), "2026-11-20T10:00:00Z", "", "2026-11-20T10:00:00Z"), "2026-11-20T10:00:00.000Z");
@@ -40,37 +42,47 @@ TEST(DueAt, EveryCountsFromTheLastRun) {
 
 TEST(DueAt, MissedTimesAreCaughtUpOnceOrSkipped) {
   Schedule daily = cron("0 6 * * *");  // the machine was off from the 17th to the 20th
-  EXPECT_EQ(due(daily, "2026-11-20T10:00:00Z", "2026-11-17T06:00:00Z", "2026-11-20T10:00:00Z"), "2026-11-20T10:00:00.000Z");
-  EXPECT_EQ(due(daily, "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T10:00:05Z"), "2026-11-21T06:00:00.000Z");
+  EXPECT_EQ(due(daily, "2026-11-20T10:00:00Z", "2026-11-17T06:00:00Z", "2026-11-20T10:00:00Z"),
+            "2026-11-20T10:00:00.000Z");
+  EXPECT_EQ(due(daily, "2026-11-20T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-20T10:00:05Z"),
+            "2026-11-21T06:00:00.000Z");
   daily.catchUp = CatchUp::kSkip;
-  EXPECT_EQ(due(daily, "2026-11-20T10:00:00Z", "2026-11-17T06:00:00Z", "2026-11-20T10:00:00Z"), "2026-11-21T06:00:00.000Z");
+  EXPECT_EQ(due(daily, "2026-11-20T10:00:00Z", "2026-11-17T06:00:00Z", "2026-11-20T10:00:00Z"),
+            "2026-11-21T06:00:00.000Z");
   Schedule often = every(1h);
   often.catchUp = CatchUp::kSkip;
-  EXPECT_EQ(due(often, "2026-11-19T00:00:00Z", "2026-11-20T02:30:00Z", "2026-11-20T10:00:00Z"), "2026-11-20T10:30:00.000Z");
+  EXPECT_EQ(due(often, "2026-11-19T00:00:00Z", "2026-11-20T02:30:00Z", "2026-11-20T10:00:00Z"),
+            "2026-11-20T10:30:00.000Z");
 }
 
 TEST(DueAt, TheExactMinuteIsNotNeeded) {  // looked at 40 s late: late, not missed
   Schedule minute = cron("0 6 * * *");
   minute.catchUp = CatchUp::kSkip;
-  EXPECT_EQ(due(minute, "2026-11-20T05:00:00Z", "2026-11-19T06:00:00Z", "2026-11-20T06:00:40Z"), "2026-11-20T06:00:00.000Z");
+  EXPECT_EQ(due(minute, "2026-11-20T05:00:00Z", "2026-11-19T06:00:00Z", "2026-11-20T06:00:40Z"),
+            "2026-11-20T06:00:00.000Z");
 }
 
 TEST(DueAt, HoursHoldBackUntilTheOpening) {
   Schedule day = every(15min);
   day.hours = contract::Hours{7 * 60, 23 * 60};
-  EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T22:50:00Z", "2026-11-20T22:51:00Z"), "2026-11-21T07:00:00.000Z");
+  EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T22:50:00Z", "2026-11-20T22:51:00Z"),
+            "2026-11-21T07:00:00.000Z");
   EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T21:50:00Z", "2026-11-20T21:51:00Z", "Europe/Berlin"),
             "2026-11-21T06:00:00.000Z");
   day.hours = contract::Hours{22 * 60, 6 * 60};  // over midnight
-  EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T23:50:00Z", "2026-11-20T23:51:00Z"), "2026-11-21T00:05:00.000Z");
-  EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T05:50:00Z", "2026-11-20T05:51:00Z"), "2026-11-20T22:00:00.000Z");
+  EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T23:50:00Z", "2026-11-20T23:51:00Z"),
+            "2026-11-21T00:05:00.000Z");
+  EXPECT_EQ(due(day, "2026-11-20T00:00:00Z", "2026-11-20T05:50:00Z", "2026-11-20T05:51:00Z"),
+            "2026-11-20T22:00:00.000Z");
 }
 
 TEST(DueAt, ACaughtUpRunKeepsTheHours) {
   Schedule night = cron("0 3 * * *");
   night.hours = contract::Hours{7 * 60, 23 * 60};
-  EXPECT_EQ(due(night, "2026-11-20T00:00:00Z", "2026-11-19T07:00:00Z", "2026-11-20T02:00:00Z"), "2026-11-20T07:00:00.000Z");
-  EXPECT_EQ(due(night, "2026-11-20T00:00:00Z", "2026-11-17T07:00:00Z", "2026-11-20T02:00:00Z"), "2026-11-20T07:00:00.000Z");
+  EXPECT_EQ(due(night, "2026-11-20T00:00:00Z", "2026-11-19T07:00:00Z", "2026-11-20T02:00:00Z"),
+            "2026-11-20T07:00:00.000Z");
+  EXPECT_EQ(due(night, "2026-11-20T00:00:00Z", "2026-11-17T07:00:00Z", "2026-11-20T02:00:00Z"),
+            "2026-11-20T07:00:00.000Z");
   night.catchUp = CatchUp::kSkip;
   EXPECT_EQ(due(night, "2026-11-20T00:00:00Z", "", "2026-11-20T02:00:00Z"), "never");
 }
@@ -111,8 +123,10 @@ TEST(DueAt, AClockThatWasSetBackDoesNotStopIt) {
 TEST(DueAt, TheEarlierOfEveryAndCron) {
   Schedule both = cron("0 12 * * *");
   both.every = 1h;
-  EXPECT_EQ(due(both, "2026-11-20T10:00:00Z", "2026-11-20T11:30:00Z", "2026-11-20T11:31:00Z"), "2026-11-20T12:00:00.000Z");
-  EXPECT_EQ(due(both, "2026-11-20T10:00:00Z", "2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z"), "2026-11-20T13:00:00.000Z");
+  EXPECT_EQ(due(both, "2026-11-20T10:00:00Z", "2026-11-20T11:30:00Z", "2026-11-20T11:31:00Z"),
+            "2026-11-20T12:00:00.000Z");
+  EXPECT_EQ(due(both, "2026-11-20T10:00:00Z", "2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z"),
+            "2026-11-20T13:00:00.000Z");
 }
 
 TEST(DueAt, RefusesZoneAndCronThatCannotBeRead) {

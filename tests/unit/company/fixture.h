@@ -18,18 +18,18 @@
 
 namespace agentos::company {
 
-#define ASSERT_OK(expr)                                    \
-  do {                                                     \
-    const auto& okResult = (expr);                         \
-    ASSERT_TRUE(okResult) << okResult.error().message();   \
+#define ASSERT_OK(expr)                                  \
+  do {                                                   \
+    const auto& okResult = (expr);                       \
+    ASSERT_TRUE(okResult) << okResult.error().message(); \
   } while (false)
-#define EXPECT_CODE(expr, wanted)                                                              \
-  do {                                                                                         \
-    const auto& codeResult = (expr);                                                           \
-    EXPECT_FALSE(codeResult);                                                                  \
-    if (!codeResult) {                                                                         \
-      EXPECT_EQ(codeResult.error().code, wanted) << codeResult.error().message();              \
-    }                                                                                          \
+#define EXPECT_CODE(expr, wanted)                                                 \
+  do {                                                                            \
+    const auto& codeResult = (expr);                                              \
+    EXPECT_FALSE(codeResult);                                                     \
+    if (!codeResult) {                                                            \
+      EXPECT_EQ(codeResult.error().code, wanted) << codeResult.error().message(); \
+    }                                                                             \
   } while (false)
 
 inline Timestamp at(const char* text) { return parseTimestamp(text).value(); }
@@ -42,7 +42,8 @@ class TempDirectory {
  public:
   explicit TempDirectory(bool onDisk = false) {
     const bool inMemory = !onDisk && ::access("/dev/shm", W_OK) == 0;
-    std::string form = (inMemory ? "/dev/shm" : std::filesystem::temp_directory_path().string()) + "/agentos-company-XXXXXX";
+    std::string form =
+        (inMemory ? "/dev/shm" : std::filesystem::temp_directory_path().string()) + "/agentos-company-XXXXXX";
     path_ = ::mkdtemp(form.data());
   }
   ~TempDirectory() {
@@ -86,12 +87,17 @@ class QueueTest : public ::testing::Test {
     queue = *std::move(made);
   }
   std::string companyPath() const { return temp.path() + "/acme"; }
-  std::string pathOf(TaskStatus status, const std::string& name) const { return company->tasksPath(status) + "/" + name; }
+  std::string pathOf(TaskStatus status, const std::string& name) const {
+    return company->tasksPath(status) + "/" + name;
+  }
   std::string pathOf(TaskStatus status, const TaskId& id) const { return pathOf(status, id.str() + ".md"); }
-  void mv(const TaskId& id, TaskStatus from, TaskStatus to) { std::filesystem::rename(pathOf(from, id), pathOf(to, id)); }
+  void mv(const TaskId& id, TaskStatus from, TaskStatus to) {
+    std::filesystem::rename(pathOf(from, id), pathOf(to, id));
+  }
   // A file as a person would write it.
   TaskId write(const std::string& id, const std::string& fields = "", TaskStatus status = TaskStatus::kQueued) {
-    spill(pathOf(status, id + ".md"), "---\ntitle: by hand\ncreated: 2026-11-01T00:00:00Z\n" + fields + "---\n\nDo it.\n");
+    spill(pathOf(status, id + ".md"),
+          "---\ntitle: by hand\ncreated: 2026-11-01T00:00:00Z\n" + fields + "---\n\nDo it.\n");
     return taskId(id);
   }
   TaskId add(const std::string& title, NewTask task = {}) {

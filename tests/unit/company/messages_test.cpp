@@ -51,7 +51,8 @@ TEST_F(MessagesTest, PeopleAndEverybody) {
 }
 
 TEST_F(MessagesTest, ARecipientIsNeverAPath) {
-  for (const char* to : {"../../evil", "../../../evil", "/etc", "a/b", "", ".", "..", "a..b", "Maker", "maker\n", "x y"}) {
+  for (const char* to :
+       {"../../evil", "../../../evil", "/etc", "a/b", "", ".", "..", "a..b", "Maker", "maker\n", "x y"}) {
     EXPECT_CODE(send(to, "x"), ErrorCode::kIdMalformed);
   }
   EXPECT_CODE(send(std::string(64, 'a'), "x"), ErrorCode::kIdMalformed);

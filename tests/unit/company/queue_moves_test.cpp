@@ -63,7 +63,8 @@ TEST_F(QueueMoves, AnIdempotencyKeyMakesOneTask) {
 }
 
 TEST_F(QueueMoves, IdsAreExactNeverPrefixes) {
-  const TaskId shortId = write("task-2026-1101-100"), longer = write("task-2026-1101-1000"), other = write("task-2026-1101-1001");
+  const TaskId shortId = write("task-2026-1101-100"), longer = write("task-2026-1101-1000"),
+               other = write("task-2026-1101-1001");
   refresh();
   ASSERT_OK(queue->complete(claim(shortId), "success", {}, {}));
   EXPECT_EQ(statusOf(shortId), kDone);
@@ -189,9 +190,10 @@ TEST_F(QueueMoves, SubmitGoesToReviewAndAVerifiedTaskNeedsItsArtifacts) {
 
 TEST_F(QueueMoves, OnlyTheTablesMoves) {
   const std::set<std::pair<TaskStatus, TaskStatus>> allowed = {
-      {kBacklog, kQueued},   {kBacklog, kDeclined},  {kQueued, kBacklog},    {kQueued, kDeclined},  {kInProgress, kDeclined},
-      {kInReview, kDeclined}, {kInProgress, kDone},   {kInReview, kDone},     {kInProgress, kFailed}, {kInReview, kFailed},
-      {kInProgress, kQueued}, {kInReview, kQueued},   {kFailed, kQueued},     {kDeclined, kQueued}};
+      {kBacklog, kQueued},      {kBacklog, kDeclined},  {kQueued, kBacklog},    {kQueued, kDeclined},
+      {kInProgress, kDeclined}, {kInReview, kDeclined}, {kInProgress, kDone},   {kInReview, kDone},
+      {kInProgress, kFailed},   {kInReview, kFailed},   {kInProgress, kQueued}, {kInReview, kQueued},
+      {kFailed, kQueued},       {kDeclined, kQueued}};
   int number = 100;
   for (const TaskStatus from : kAllTaskStatuses) {
     for (const TaskStatus to : kAllTaskStatuses) {
@@ -237,7 +239,8 @@ TEST_F(QueueMoves, PromoteSaysWho) {
 
 TEST_F(QueueMoves, BodiesAndForeignKeysSurviveAWholeLife) {
   const std::string body = "\r\n# Ünïcode \xF0\x9F\x98\x80\n---\nmixed\r\nends without newline";
-  spill(pathOf(kQueued, "task-2026-1101-001.md"), "---\nzeta: [3,  2] # mine\ntitle: t\nalpha: |\n  keep\n  this\n---\n" + body);
+  spill(pathOf(kQueued, "task-2026-1101-001.md"),
+        "---\nzeta: [3,  2] # mine\ntitle: t\nalpha: |\n  keep\n  this\n---\n" + body);
   refresh();
   const TaskId id = taskId("task-2026-1101-001");
   ASSERT_OK(queue->failAttempt(claim(id), "x", {"", "", "", "", "multi\nline"}));

@@ -59,7 +59,8 @@ TEST_F(QueueOrder, DependenciesHoldBackUntilDoneOrArchived) {
   ASSERT_OK(queue->complete(held, "success", {}, {}));
   EXPECT_EQ(nextFor("maker"), second);
   // A person archives it, while agentd runs and before a restart: still done.
-  std::filesystem::rename(pathOf(TaskStatus::kDone, first), company->tasksPath(TaskStatus::kDone) + "/_archive/" + first.str() + ".md");
+  std::filesystem::rename(pathOf(TaskStatus::kDone, first),
+                          company->tasksPath(TaskStatus::kDone) + "/_archive/" + first.str() + ".md");
   refresh();
   EXPECT_EQ(nextFor("maker"), second);
   EXPECT_EQ(queue->find(first)->status, TaskStatus::kDone);
@@ -82,8 +83,9 @@ TEST_F(QueueOrder, FailedMissingAndCyclicDependenciesSayWhy) {
   refresh();
   EXPECT_EQ(nextFor("maker"), std::nullopt);
   EXPECT_EQ(last.why, Idleness::kBlocked);
-  EXPECT_EQ(last.detail, "task-2026-1101-001 is blocked by a cycle: task-2026-1101-001 → task-2026-1101-002 → "
-                         "task-2026-1101-003 → task-2026-1101-001");
+  EXPECT_EQ(last.detail,
+            "task-2026-1101-001 is blocked by a cycle: task-2026-1101-001 → task-2026-1101-002 → "
+            "task-2026-1101-003 → task-2026-1101-001");
   write("task-2026-1101-009", "depends_on: [task-2026-1101-009]\npriority: high\n");
   refresh();
   nextFor("maker");
@@ -149,7 +151,10 @@ TEST_F(QueueOrder, ALongChainIsAnsweredWithoutRecursion) {
   for (int i = 1; i <= kLength; ++i) {
     const std::string id = "task-2026-1101-" + std::string(i < 10 ? "00" : i < 100 ? "0" : "") + std::to_string(i);
     const int before = i == 1 ? kLength : i - 1;
-    write(id, "depends_on: [task-2026-1101-" + std::string(before < 10 ? "00" : before < 100 ? "0" : "") +
+    write(id, "depends_on: [task-2026-1101-" +
+                  std::string(before < 10    ? "00"
+                              : before < 100 ? "0"
+                                             : "") +
                   std::to_string(before) + "]\n");
   }
   refresh();

@@ -168,8 +168,8 @@ TEST_F(QueueOutside, TheClockBeingSetForwardQuarantinesNothing) {
 }
 
 TEST_F(QueueOutside, OnlyRecordsAreLookedAt) {
-  for (const char* name : {".task-2026-1101-001.md.swp", "task-2026-1101-001.md~", "#task-2026-1101-001.md#", "4913", "README.md",
-                           ".#task-2026-1101-001.md", "task-2026-1101-001.md.bak"}) {
+  for (const char* name : {".task-2026-1101-001.md.swp", "task-2026-1101-001.md~", "#task-2026-1101-001.md#", "4913",
+                           "README.md", ".#task-2026-1101-001.md", "task-2026-1101-001.md.bak"}) {
     spill(pathOf(kQueued, name), "x");
   }
   std::filesystem::create_directory(pathOf(kQueued, "notes"));
@@ -265,7 +265,9 @@ TEST_F(QueueOutside, AnUnreadableFileIsLeftAndReportedOnce) {
     if (nextFor("maker") != good) ::_exit(3);
     for (int i = 0; i < 3; ++i) clock.advance(5s), refresh();
     if (events.size() != 1 || events[0].kind != "task.unreadable") ::_exit(4);
-    if (events[0].detail.find("mode 0600") == std::string::npos || events[0].detail.find("chmod g+rw") == std::string::npos) ::_exit(5);
+    if (events[0].detail.find("mode 0600") == std::string::npos ||
+        events[0].detail.find("chmod g+rw") == std::string::npos)
+      ::_exit(5);
     ::_exit(std::filesystem::exists(pathOf(kQueued, "task-2026-1101-001.md")) ? 0 : 6);
   }
   int status = 0;

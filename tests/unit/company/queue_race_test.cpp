@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real processes, one database, one company: of many who claim a task one wins, and a person's mv wins or loses as well.
+// Real processes, one database, one company: of many who claim a task one wins, and a person's mv wins or loses as
+// well.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +16,8 @@ namespace {
 
 using enum TaskStatus;
 
-constexpr const char* kHolders[] = {"p1.aaaaaa", "p2.aaaaaa", "p3.aaaaaa", "p4.aaaaaa", "p5.aaaaaa", "p6.aaaaaa", "p7.aaaaaa", "p8.aaaaaa"};
+constexpr const char* kHolders[] = {"p1.aaaaaa", "p2.aaaaaa", "p3.aaaaaa", "p4.aaaaaa",
+                                    "p5.aaaaaa", "p6.aaaaaa", "p7.aaaaaa", "p8.aaaaaa"};
 
 // Counters that all processes share.
 struct Shared {
@@ -145,8 +147,8 @@ class QueueRace : public ::testing::Test {
     for (unsigned i = 0; i < 8; ++i) spawn([&, i] { grab(i, target); });
     joinAll();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    std::printf("%llu claims in %.0f s, %llu races lost\n", static_cast<unsigned long long>(shared->claims), took.count(),
-                static_cast<unsigned long long>(shared->lostRaces));
+    std::printf("%llu claims in %.0f s, %llu races lost\n", static_cast<unsigned long long>(shared->claims),
+                took.count(), static_cast<unsigned long long>(shared->lostRaces));
     EXPECT_GE(shared->claims, target);
     EXPECT_GT(shared->lostRaces, 0U);
     EXPECT_EQ(shared->doubles, 0U);
@@ -173,7 +175,8 @@ class QueueRace : public ::testing::Test {
       if (auto done = queue.complete(claim, "success", {}, {}); !done) complain("complete", done.error());
       return;
     }
-    for (int tries = 0; tries < 5; ++tries) {  // as an operator gives it back: without a back-off, so that the race goes on
+    for (int tries = 0; tries < 5;
+         ++tries) {  // as an operator gives it back: without a back-off, so that the race goes on
       const auto back = queue.move(claim.task, kQueued, "race", "");
       if (back || back.error().code != ErrorCode::kUnavailable) break;
     }
@@ -216,7 +219,8 @@ TEST_F(QueueRace, EightProcessesNeverWinTheSameTask) {
 TEST_F(QueueRace, ManyHandsOnOneTask) {
   constexpr unsigned kRounds = 500;
   fillQueue(kRounds);
-  auto* round = new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<unsigned>[kRounds + 1]{};
+  auto* round = new (::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
+      std::atomic<unsigned>[kRounds + 1] {};
   for (unsigned self = 0; self < 8; ++self) {
     spawn([&] {
       SystemClock clock;
@@ -256,7 +260,8 @@ TEST_F(QueueRace, AMoveByHandRacesWithClaims) {
       const std::string back = idOf(1 + static_cast<unsigned>(random() % kTasks)) + ".md";
       ::usleep(100);
       // RENAME_NOREPLACE as `mv -n` does: a person too must not overwrite.
-      if (::access((queued() + back).c_str(), F_OK) != 0) (void)!::rename((backlog + back).c_str(), (queued() + back).c_str());
+      if (::access((queued() + back).c_str(), F_OK) != 0)
+        (void)!::rename((backlog + back).c_str(), (queued() + back).c_str());
     }
   });
   for (unsigned i = 0; i < 2; ++i) spawn([&] { work(i, 400, true); });

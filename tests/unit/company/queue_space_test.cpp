@@ -39,7 +39,8 @@ class QueueSpace : public QueueTest {
   // Nothing but records: no temporary file, no reason without its file.
   void expectClean() {
     for (const TaskStatus status : kAllTaskStatuses) {
-      for (const std::string& name : names(status)) EXPECT_TRUE(name.starts_with("task-") && name.ends_with(".md")) << name;
+      for (const std::string& name : names(status))
+        EXPECT_TRUE(name.starts_with("task-") && name.ends_with(".md")) << name;
     }
   }
 };

@@ -50,7 +50,8 @@ TEST(Cron, TwoRestrictedDaysMeanEither) {
               ElementsAre("2026-11-13T00:00:00Z", "2026-11-20T00:00:00Z", "2026-11-27T00:00:00Z"));
   EXPECT_EQ(nextOf("0 0 25 * fri", "2026-11-21T00:00:00Z"), "2026-11-25T00:00:00Z");
   EXPECT_EQ(nextOf("0 0 * * fri", "2026-11-21T00:00:00Z"), "2026-11-27T00:00:00Z");
-  EXPECT_EQ(nextOf("0 0 */31 * fri", "2026-11-21T00:00:00Z"), "2027-01-01T00:00:00Z");  // a star does not restrict: both
+  EXPECT_EQ(nextOf("0 0 */31 * fri", "2026-11-21T00:00:00Z"),
+            "2027-01-01T00:00:00Z");  // a star does not restrict: both
 }
 
 TEST(Cron, ImpossibleDatesEnd) {
@@ -86,9 +87,11 @@ TEST(Cron, NewYorkBothWays) {
 }
 
 TEST(Cron, RefusesWhatItCannotMean) {
-  for (const char* text : {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
-                           "*/0 * * * *", "*/x * * * *", "5-1 * * * *", "1, * * * *", "-1 * * * *", "a * * * *",
-                           "* * * foo *", "1--2 * * * *", "1/ * * * *", "99999999999 * * * *", "@daily", "+1 * * * *"}) {
+  for (const char* text :
+       {"",           "* * * *",   "* * * * * *", "60 * * * *",   "* 24 * * *",  "* * 0 * *",
+        "* * * 13 *", "* * * * 8", "*/0 * * * *", "*/x * * * *",  "5-1 * * * *", "1, * * * *",
+        "-1 * * * *", "a * * * *", "* * * foo *", "1--2 * * * *", "1/ * * * *",  "99999999999 * * * *",
+        "@daily",     "+1 * * * *"}) {
     auto cron = Cron::parse(text);
     EXPECT_FALSE(cron) << text;
     if (!cron) EXPECT_EQ(cron.error().code, ErrorCode::kInvalidArgument);

@@ -97,12 +97,15 @@ TEST(Task, KeepsByteOrderMarkAndCarriageReturns) {
   EXPECT_EQ(task.title, "Windows");
   EXPECT_EQ(task.body, "One\r\nTwo\n");
   const std::string done = renderTask(task, text).value();
-  EXPECT_TRUE(done.starts_with("\xEF\xBB\xBF---\r\nid: task-2026-1120-001\r\ntitle: Windows\r\nx: 1 # kept\r\nstatus: done\r\n"));
+  EXPECT_TRUE(done.starts_with(
+      "\xEF\xBB\xBF---\r\nid: task-2026-1120-001\r\ntitle: Windows\r\nx: 1 # kept\r\nstatus: done\r\n"));
   EXPECT_TRUE(done.ends_with("---\r\nOne\r\nTwo\n"));
 }
 
 TEST(Task, RemovesAFieldAndKeepsTheCommentAfterIt) {
-  const std::string text = "---\ntitle: x\ncreated: 2026-11-20\ncreated_at: 2026-11-20\nclaimed_by: maker.aaaaaa\n# after\nz: 1\nstatus: queued\n---\n";
+  const std::string text =
+      "---\ntitle: x\ncreated: 2026-11-20\ncreated_at: 2026-11-20\nclaimed_by: maker.aaaaaa\n# after\nz: 1\nstatus: "
+      "queued\n---\n";
   Task task = parsed(text);
   task.claimedBy.clear();
   EXPECT_EQ(renderTask(task, text).value(),
@@ -129,7 +132,8 @@ TEST(Task, RefusesWithPlace) {
   EXPECT_THAT(refusal("---\n- a\n---\n"), HasSubstr("no list of keys"));
   EXPECT_THAT(refusal("---\ntitle: x\ntitle: y\n---\n"), HasSubstr(":3:1: title: the key \"title\" is here twice"));
   EXPECT_THAT(refusal("---\ntitle: [x\n---\n"), HasSubstr("not well-formed"));
-  EXPECT_THAT(refusal("---\nid: task-2026-1120-0010\n---\n"), HasSubstr(":2:5: id: 'task-2026-1120-0010' is not the file's name"));
+  EXPECT_THAT(refusal("---\nid: task-2026-1120-0010\n---\n"),
+              HasSubstr(":2:5: id: 'task-2026-1120-0010' is not the file's name"));
   EXPECT_THAT(refusal("---\ntitle: x\nattempts: \"3\"\n---\n"), HasSubstr(":3:11: attempts: '3' is no number"));
   EXPECT_THAT(refusal("---\nattempts: 0\n---\n"), HasSubstr("from 1 to 1000"));
   EXPECT_THAT(refusal("---\ndepends_on: [../x]\n---\n"), HasSubstr("'../x' is no task id"));
@@ -156,7 +160,8 @@ TEST(Task, EvidenceStaysBounded) {
   task.created = at("2026-11-20T00:00:00Z");
   for (int i = 0; i < 100; ++i) {
     const std::string huge(20'000, '\x01');
-    task.runs.push_back({i, "maker.aaaaaa", at("2026-11-20T10:00:00Z"), "failed", huge, {huge, huge, huge, huge, huge}});
+    task.runs.push_back(
+        {i, "maker.aaaaaa", at("2026-11-20T10:00:00Z"), "failed", huge, {huge, huge, huge, huge, huge}});
   }
   const std::string text = renderTask(task).value();
   EXPECT_LT(text.size(), std::size_t{1} << 20);
