@@ -39,7 +39,7 @@ class Recovery {
   RecoveryParts parts_;
   RecoveryReport report_;
   std::map<InstanceId, sandbox::LiveRoom> rooms_;
-  std::set<InstanceId> known_, adopted_;
+  std::set<InstanceId> known_, closed_, adopted_;  // closed_: ended, and in the books
 };
 
 InstancePtr instanceOf(RunRow& row) {
@@ -83,6 +83,7 @@ Result<std::vector<Open>> Recovery::loadRuns() {
   for (auto& row : rows) {
     known_.insert(row.view.id);
     if (row.ended) {
+      closed_.insert(row.view.id);
       parts_.supervisor.remember(instanceOf(row));
     } else {
       open.push_back(openRun(std::move(row)));
@@ -109,12 +110,16 @@ asio::awaitable<bool> Recovery::tryAdopt(const Open& open) {
 
 asio::awaitable<void> Recovery::sweepStrangers() {
   for (const auto& [id, room] : rooms_) {
-    if (known_.contains(id)) continue;
+    // A closed one's room is here when agentd was killed after its books and before its sweep.
+    const bool closed = closed_.contains(id);
+    if (known_.contains(id) && !closed) continue;
     auto swept = co_await parts_.spawner.sweep(id);
     if (!swept) spdlog::error("{}: cannot be swept: {}", id.str(), swept.error().message());
     ++report_.swept;
-    govern::AuditEvent event{.kind = "instance.swept", .actor = "agentd", .agent = std::string(agentOf(id)), .instance = id.str()};
-    event.data = {{"reason", "a room that no run knows"}, {"processes", room.processes}};
+    govern::AuditEvent event{
+        .kind = "instance.swept", .actor = "agentd", .agent = std::string(agentOf(id)), .instance = id.str()};
+    event.data = {{"reason", closed ? "a room whose run had ended" : "a room that no run knows"},
+                  {"processes", room.processes}};
     if (auto kept = parts_.events.note(std::move(event)); !kept) spdlog::error("audit: {}", kept.error().message());
   }
 }
@@ -136,11 +141,14 @@ void Recovery::removeLeftovers(const std::string& directory, const char* what) {
 
 void Recovery::report() {
   govern::AuditEvent event{.kind = "agentd.recovered", .actor = "agentd"};
-  event.data = {{"adopted", report_.adopted}, {"settled", report_.settled}, {"lost", report_.lost},
-                {"swept", report_.swept},     {"leftovers", report_.leftovers}};
+  event.data = {{"adopted", report_.adopted},
+                {"settled", report_.settled},
+                {"lost", report_.lost},
+                {"swept", report_.swept},
+                {"leftovers", report_.leftovers}};
   if (auto kept = parts_.events.record(std::move(event)); !kept) spdlog::error("audit: {}", kept.error().message());
-  spdlog::info("recovered: {} adopted, {} settled ({} lost), {} swept, {} left-over directories removed", report_.adopted,
-               report_.settled, report_.lost, report_.swept, report_.leftovers);
+  spdlog::info("recovered: {} adopted, {} settled ({} lost), {} swept, {} left-over directories removed",
+               report_.adopted, report_.settled, report_.lost, report_.swept, report_.leftovers);
 }
 
 asio::awaitable<Result<RecoveryReport>> Recovery::run() {

@@ -29,7 +29,8 @@ TEST(Daemon, ATaskIsClaimedRunAndDone) {
   EXPECT_TRUE(world.live().empty());
   EXPECT_TRUE(world.spawner.swept.contains(run));
   EXPECT_EQ(world.daemon->supervisor().view(run)->state, State::kExited);
-  for (const char* kind : {"task.created", "task.claimed", "instance.starting", "instance.started", "instance.ended", "task.completed"}) {
+  for (const char* kind :
+       {"task.created", "task.claimed", "instance.starting", "instance.started", "instance.ended", "task.completed"}) {
     EXPECT_EQ(world.audited(kind), 1U) << kind;
   }
 }
@@ -124,7 +125,9 @@ TEST(Daemon, ConcurrentCyclesAreBoundedAndServedInTurn) {
 TEST(Daemon, AnAgentWhoseSpawnFailsDelaysNobody) {
   World world;
   world.config.concurrentCycles = 1;
-  world.contract("aaa", "schedule: { on: [task] }\nrun: { mode: cycle, command: [\"/bin/true\"] }\nworkspace: { mounts: [ { source: products/missing, target: /workspace, mode: rw } ] }\n");
+  world.contract("aaa",
+                 "schedule: { on: [task] }\nrun: { mode: cycle, command: [\"/bin/true\"] }\nworkspace: { mounts: [ { "
+                 "source: products/missing, target: /workspace, mode: rw } ] }\n");
   world.contract("zzz");
   ASSERT_TRUE(world.start());
   const TaskId mine = world.task("for aaa", "aaa"), other = world.task("for zzz", "zzz");
@@ -190,7 +193,8 @@ TEST(Daemon, WaitTellsTheEndOrTimesOut) {
   world.pass(1s);
   const InstanceId run = world.only();
   auto early = boost::asio::co_spawn(world.io, world.daemon->supervisor().wait(run, 5s), boost::asio::use_future);
-  auto late = boost::asio::co_spawn(world.io, world.daemon->supervisor().wait(run, std::nullopt), boost::asio::use_future);
+  auto late =
+      boost::asio::co_spawn(world.io, world.daemon->supervisor().wait(run, std::nullopt), boost::asio::use_future);
   world.pass(6s);
   ASSERT_TRUE(World::isReady(early));
   EXPECT_EQ(early.get().error().code, ErrorCode::kTimedOut);
@@ -220,7 +224,8 @@ TEST(Daemon, ARestartedDaemonAdoptsWhatRunsAndHonoursWhatEnded) {
   World world;
   for (const char* name : {"anna", "bert", "carl"}) world.contract(name);
   ASSERT_TRUE(world.start());
-  const TaskId first = world.task("runs on", "anna"), second = world.task("ends well", "bert"), third = world.task("fails", "carl");
+  const TaskId first = world.task("runs on", "anna"), second = world.task("ends well", "bert"),
+               third = world.task("fails", "carl");
   world.pass(1s);
   ASSERT_EQ(world.live().size(), 3U);
   std::map<std::string, InstanceId> runs;
@@ -259,7 +264,8 @@ TEST(Daemon, AnAdoptedRunKeepsItsDeadline) {
   world.pass(30s);
   EXPECT_EQ(world.daemon->supervisor().view(run)->state, State::kRunning);
   world.pass(33s);
-  EXPECT_EQ(world.daemon->supervisor().view(run)->state, State::kStopping) << "ten minutes since its start, not since the restart";
+  EXPECT_EQ(world.daemon->supervisor().view(run)->state, State::kStopping)
+      << "ten minutes since its start, not since the restart";
 }
 
 TEST(Daemon, APausedAgentIsAdoptedPaused) {
@@ -291,6 +297,27 @@ TEST(Daemon, ARoomThatNobodyKnowsIsSweptAndALeftOverDirectoryGoes) {
   EXPECT_EQ(report->swept, 1U);
   EXPECT_TRUE(world.spawner.swept.contains(stranger));
   EXPECT_FALSE(std::filesystem::exists(left));
+}
+
+// Killed between an end's books and the sweep of its room: the room would keep its group and its uid range.
+TEST(Daemon, TheRoomOfAClosedRunIsSwept) {
+  World world;
+  world.contract("maker");
+  ASSERT_TRUE(world.start());
+  world.task("work");
+  world.pass(1s);
+  const InstanceId run = world.only();
+  world.spawner.exit(run, 0);
+  world.pass(1s);
+  ASSERT_EQ(world.daemon->supervisor().view(run)->state, State::kExited);
+  world.kill();
+  world.spawner.swept.clear();
+  world.spawner.rooms[run].dead = true;
+  auto report = world.start();
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->swept, 1U);
+  EXPECT_TRUE(world.spawner.swept.contains(run));
+  EXPECT_EQ(world.daemon->supervisor().view(run)->state, State::kExited);
 }
 
 TEST(Daemon, TwoHundredAgentsAreAdoptedQuickly) {
@@ -346,7 +373,8 @@ TEST(Daemon, CycleRunStartsNowOrSaysWhyNot) {
   ASSERT_TRUE(started) << started.error().message();
   EXPECT_TRUE(started->instance);
   EXPECT_EQ(world.await(world.daemon->scheduler()->runNow(maker, "uid:0")).error().code, ErrorCode::kConflict);
-  EXPECT_EQ(world.await(world.daemon->scheduler()->runNow(*AgentName::parse("nobody"), "uid:0")).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(world.await(world.daemon->scheduler()->runNow(*AgentName::parse("nobody"), "uid:0")).error().code,
+            ErrorCode::kNotFound);
 }
 
 TEST(Daemon, AReloadTakesNewContractsAndKeepsTheOldOneOfABrokenFile) {
@@ -368,7 +396,9 @@ TEST(Daemon, AReloadTakesNewContractsAndKeepsTheOldOneOfABrokenFile) {
 
 TEST(Daemon, AServiceStartsWithTheDaemonAndIsStartedAgainWhenItFails) {
   World world;
-  world.contract("web", "run: { mode: service, command: [\"/bin/true\"] }\nrestart: { policy: on-failure, backoff: 1s..8s, max: 3, within: 5m }\n");
+  world.contract("web",
+                 "run: { mode: service, command: [\"/bin/true\"] }\nrestart: { policy: on-failure, backoff: 1s..8s, "
+                 "max: 3, within: 5m }\n");
   ASSERT_TRUE(world.start());
   world.pass(10ms);
   for (int times = 0; times < 3; ++times) {
