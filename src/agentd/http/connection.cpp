@@ -25,6 +25,7 @@ namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kBufferLimit = 128 << 10;   // a request's head, or what a client sends ahead while it is served
+constexpr std::size_t kSmallBody = 64 << 10;      // always taken
 constexpr auto kLinger = std::chrono::seconds(1);
 using Parser = beast::http::request_parser<beast::http::string_body>;
 
@@ -107,6 +108,7 @@ Connection::Connection(std::shared_ptr<Server::State> server, Socket socket)
 }
 
 Connection::~Connection() {
+  releaseBody();
   server_->connections.erase(this);
   server_->changed.cancel();
 }
@@ -152,6 +154,7 @@ asio::awaitable<void> Connection::run() {
   while (keepAlive_ && co_await awaitRequest()) {
     auto request = co_await readRequest();
     if (!request || !co_await serve(std::move(request))) break;
+    releaseBody();
     if (buffer_.size() == 0) buffer_.shrink_to_fit();
   }
   co_await linger();
@@ -169,6 +172,7 @@ asio::awaitable<bool> Connection::awaitRequest() {
 
 asio::awaitable<std::shared_ptr<Request>> Connection::readRequest() {
   const ServerOptions& options = server_->options;
+  bool crowded = false;
   enter(Phase::kReading);
   auto parser = std::make_unique<Parser>();
   parser->header_limit(static_cast<std::uint32_t>(options.headerLimit));
@@ -183,12 +187,15 @@ asio::awaitable<std::shared_ptr<Request>> Connection::readRequest() {
       if (!co_await put("HTTP/1.1 100 Continue\r\n\r\n", {})) co_return nullptr;
       deadline(options.bodyTimeout);
     }
-    std::tie(error, size) = co_await beast::http::async_read(socket_, buffer_, *parser, kTuple);
+    while (!error && !gone_ && !parser->is_done()) {
+      std::tie(error, size) = co_await beast::http::async_read_some(socket_, buffer_, *parser, kTuple);
+      if (!error && !holdBody(parser->get().body().size())) error = beast::http::error::body_limit, crowded = true;
+    }
   }
   noDeadline();
   if (gone_) co_return nullptr;
   if (error) {
-    co_await refuse(error);
+    co_await (crowded ? refuseCrowded() : refuse(error));
     co_return nullptr;
   }
   auto request = requestOf(parser->release(), options, peer_);
@@ -208,6 +215,25 @@ asio::awaitable<void> Connection::refuse(boost::system::error_code error) {
   response.close = true;
   co_await send(std::move(response));
 }
+
+asio::awaitable<void> Connection::refuseCrowded() {
+  releaseBody();
+  keepAlive_ = false;
+  Response response = problem({ErrorCode::kUnavailable, "too many large requests at once",
+                               "send it again when others are answered: all bodies together may take " +
+                                   std::to_string(server_->options.bodiesLimit) + " bytes", 0, {}});
+  response.headers.emplace_back("Retry-After", "1");
+  response.close = true;
+  co_await send(std::move(response));
+}
+
+bool Connection::holdBody(std::size_t size) {
+  server_->bodyBytes += size - bodyHeld_;
+  bodyHeld_ = size;
+  return size <= kSmallBody || server_->bodyBytes <= server_->options.bodiesLimit;
+}
+
+void Connection::releaseBody() { server_->bodyBytes -= std::exchange(bodyHeld_, 0); }
 
 asio::awaitable<bool> Connection::serve(std::shared_ptr<Request> request) {
   enter(Phase::kServing);

@@ -28,6 +28,7 @@ struct Server::State {
   std::set<boost::asio::posix::stream_descriptor*> listeners;
   boost::asio::steady_timer changed;  // cancelled when a connection goes
   std::uint64_t accepted = 0;
+  std::size_t bodyBytes = 0;  // held by all connections
   bool closing = false;
 
   // The connection that is missed least: longest idle, else longest in reading a request. False when all are served.
@@ -68,6 +69,9 @@ class Connection final : public Stream, public std::enable_shared_from_this<Conn
   std::size_t sendNow(std::string& head, std::string& body);
   boost::asio::awaitable<void> linger();
   boost::asio::awaitable<void> refuse(boost::system::error_code error);
+  boost::asio::awaitable<void> refuseCrowded();
+  bool holdBody(std::size_t size);  // false: all bodies together are too much
+  void releaseBody();
   std::string headOf(const Response& response, bool streaming) const;
   void enter(Phase phase);
   void deadline(std::chrono::milliseconds limit);
@@ -83,6 +87,7 @@ class Connection final : public Stream, public std::enable_shared_from_this<Conn
   Peer peer_;
   Phase phase_ = Phase::kIdle;
   std::uint64_t since_ = 0;
+  std::size_t bodyHeld_ = 0;
   std::uint64_t deadlines_ = 0;      // tells a timer that was late from the one in force
   bool timedOut_ = false, gone_ = false, keepAlive_ = true, cuttable_ = false;
   bool headOnly_ = false, http10_ = false, begun_ = false, aborted_ = false, watching_ = false;

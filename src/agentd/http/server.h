@@ -4,6 +4,7 @@
 //
 //   head of a request   10 s in all from its first byte, 16 KiB            408, 431
 //   body                30 s in all, ServerOptions::bodyLimit               408, 413 (a longer Content-Length unread)
+//   bodies together     ServerOptions::bodiesLimit                          503 for what is over 64 KiB
 //   an answer           a write that makes no progress for 10 s is cut
 //   an idle connection  75 s; the oldest goes first when the server is full
 //   connections         ServerOptions::maxConnections
@@ -28,6 +29,7 @@ struct ServerOptions {
   std::string room;            // becomes Request::room
   std::size_t headerLimit = 16 << 10;
   std::size_t bodyLimit = 1 << 20;
+  std::size_t bodiesLimit = 64 << 20;  // of all connections, from a body's first byte until it is answered
   std::size_t maxConnections = 512;
   std::chrono::milliseconds headerTimeout = std::chrono::seconds(10);
   std::chrono::milliseconds bodyTimeout = std::chrono::seconds(30);

@@ -224,6 +224,25 @@ TEST_F(ServerTest, RefusesABodyThatGrowsBeyondItsLimit) {
   EXPECT_EQ(client.readAnswer().status, 413);
 }
 
+// Each within its limit: together they would be sixty-four rooms' worth of memory.
+TEST_F(ServerTest, BoundsAllBodiesTogether) {
+  ServerOptions options;
+  options.bodiesLimit = 1 << 20;
+  start(options);
+  const std::string large(600 << 10, 'x');
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(large.size()) + "\r\n\r\n";
+  RawClient first(socket), second(socket);
+  first.send(head + large.substr(1));  // all but one byte
+  second.send(head + large.substr(1));
+  auto refused = second.readAnswer();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.header("retry-after"), "1");
+  EXPECT_EQ(RawClient(socket).ask("POST", "/echo", "small").body, "small");
+  first.send("x");
+  EXPECT_EQ(first.readAnswer().body.size(), large.size());
+  EXPECT_EQ(RawClient(socket).ask("POST", "/echo", large).status, 200) << "what was answered holds nothing any more";
+}
+
 TEST_F(ServerTest, RefusesALongHead) {
   start();
   RawClient client(socket);
