@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <string>
+#include <string_view>
 
 #include "sandbox/init/supervisor.h"
 
@@ -30,6 +31,11 @@ Result<InitPlan> readPlan() {
 }  // namespace
 
 int main() {
+  // At the end of a room it kills every process that it sees: outside a pid namespace of its own that is everybody.
+  if (getpid() != 1) {
+    constexpr std::string_view kWhy = "agent-init: started as an ordinary process; agentd-spawner starts it as PID 1 of a room\n";
+    return write(STDERR_FILENO, kWhy.data(), kWhy.size()) < 0 ? 1 : 2;
+  }
   prctl(PR_SET_NAME, "agent-init");
   // The spawner's child dies with the spawner; the room outlives it. Until the go, the sync socket tells of its end.
   prctl(PR_SET_PDEATHSIG, 0);
