@@ -110,7 +110,7 @@ void Alarms::fire() {
       times.erase(it->first.second);
       Callback callback = std::move(it->second);
       list.erase(it);
-      callback();          // may change the list: start again at its head
+      callback();  // may change the list: start again at its head
       it = list.begin();
     }
   };
@@ -132,8 +132,7 @@ std::optional<Nanoseconds> Alarms::untilNext() const {
 void Alarms::arm() {
   if (!bootTimer_) return;
   bootTimer_->set(boot_.empty() ? 0 : std::max<std::int64_t>(1, boot_.begin()->first.first.time_since_epoch().count()));
-  wallTimer_->set(wall_.empty() ? 0
-                                : std::max<std::int64_t>(1, wall_.begin()->first.first.time_since_epoch().count()));
+  wallTimer_->set(wall_.empty() ? 0 : std::max<std::int64_t>(1, wall_.begin()->first.first.time_since_epoch().count()));
 }
 
 }  // namespace agentos::agentd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every deadline of the daemon in two sorted lists, one by CLOCK_BOOTTIME (limits, back-off, leases) and one by
-// CLOCK_REALTIME (schedules), each behind one timerfd: while nothing is due the process sleeps. A step of the wall clock
-// wakes the second list (TFD_TIMER_CANCEL_ON_SET), so a clock that jumps loses no schedule.
+// CLOCK_REALTIME (schedules), each behind one timerfd: while nothing is due the process sleeps. A step of the wall
+// clock wakes the second list (TFD_TIMER_CANCEL_ON_SET), so a clock that jumps loses no schedule.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

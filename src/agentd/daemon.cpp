@@ -44,7 +44,10 @@ RoleConfig rolesOf(const Config& config) {
 }  // namespace
 
 Daemon::Daemon(World world, Config config)
-    : world_(world), config_(std::move(config)), alarms_(world.io, world.clock, world.alarms), started_(world.clock.now()) {}
+    : world_(world),
+      config_(std::move(config)),
+      alarms_(world.io, world.clock, world.alarms),
+      started_(world.clock.now()) {}
 
 Daemon::~Daemon() {
   alarms_.shutDown();
@@ -62,8 +65,8 @@ Result<std::unique_ptr<Daemon>> Daemon::make(World world, Config config) {
 }
 
 Result<void> Daemon::openState() {
-  for (const auto& path : {config_.paths.state(), config_.paths.instances(), config_.paths.audit(), config_.paths.artifacts(),
-                           config_.paths.scratch(), config_.paths.log()}) {
+  for (const auto& path : {config_.paths.state(), config_.paths.instances(), config_.paths.audit(),
+                           config_.paths.artifacts(), config_.paths.scratch(), config_.paths.log()}) {
     AGENTOS_CHECK(makeDirectories(path, 0750));
   }
   AGENTOS_TRY(audit_, govern::AuditLog::open(config_.paths.audit(), world_.clock));
@@ -88,7 +91,8 @@ Result<void> Daemon::makeParts() {
                                            [this](const models::Ledger::Settlement& one) { settled(one); });
   AGENTOS_TRY(auto boot, bootId());
   AGENTOS_TRY(runs_, RunTable::open(*db_, boot));
-  contracts_ = std::make_unique<ContractStore>(config_.contracts, company_ ? company_->path() + "/agents/contracts" : "");
+  contracts_ =
+      std::make_unique<ContractStore>(config_.contracts, company_ ? company_->path() + "/agents/contracts" : "");
   for (const auto& line : contracts_->reload().problems) spdlog::warn("contract: {}", line);
   supervisor_ = std::make_unique<SupervisorImpl>(SupervisorParts{.io = world_.io,
                                                                  .clock = world_.clock,
@@ -125,8 +129,8 @@ SupervisorSettings Daemon::supervisorSettings() {
   return settings;
 }
 
-// The company's live side, the link resolved once for each run; else what the configuration or the package gives. A side
-// without runtime.yaml holds no runtime: a new company's sides are empty until the first change is staged.
+// The company's live side, the link resolved once for each run; else what the configuration or the package gives. A
+// side without runtime.yaml holds no runtime: a new company's sides are empty until the first change is staged.
 std::string Daemon::runtimeSide() const {
   std::error_code error;
   if (company_) {
@@ -192,8 +196,11 @@ asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
   if (socket) api_->listen(std::move(socket));
   AGENTOS_CO_TRY(platform_, co_await world_.spawner.platform());
   for (const auto& warning : platform_.warnings) spdlog::warn("platform: {}", warning);
-  say("agentd.started", "agentd", {{"version", AGENTOS_VERSION}, {"company", config_.company}, {"cgroups", platform_.cgroupMode},
-                                   {"controllers", platform_.controllers}});
+  say("agentd.started", "agentd",
+      {{"version", AGENTOS_VERSION},
+       {"company", config_.company},
+       {"cgroups", platform_.cgroupMode},
+       {"controllers", platform_.controllers}});
   AGENTOS_CO_TRY(auto report, co_await recover({.clock = world_.clock,
                                                 .events = *events_,
                                                 .runs = *runs_,
@@ -202,7 +209,8 @@ asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
                                                 .queue = queue_.get(),
                                                 .supervisor = *supervisor_}));
   if (company_) {
-    AGENTOS_CO_TRY(watch_, TaskWatch::make(world_.io, *company_, [this](const auto& which, bool all) { refreshQueue(which, all); }));
+    AGENTOS_CO_TRY(watch_, TaskWatch::make(world_.io, *company_,
+                                           [this](const auto& which, bool all) { refreshQueue(which, all); }));
     refreshQueue({}, true);
     writeCostsSoon();
     AGENTOS_CO_CHECK(scheduler_->start());
@@ -259,7 +267,9 @@ Result<Json> Daemon::reload(const std::string& actor) {
     for (const auto& one : agents) list.push_back(one.str());
     return list;
   };
-  Json json = {{"added", names(report.added)}, {"changed", names(report.changed)}, {"removed", names(report.removed)},
+  Json json = {{"added", names(report.added)},
+               {"changed", names(report.changed)},
+               {"removed", names(report.removed)},
                {"problems", report.problems}};
   say("agentd.reloaded", actor, json);
   if (scheduler_) scheduler_->applyContracts();
@@ -292,7 +302,8 @@ void Daemon::taskEvent(const company::TaskEvent& task) {
 
 void Daemon::settled(const models::Ledger::Settlement& settlement) {
   auto id = InstanceId::parse(settlement.account.instance);
-  govern::AuditEvent event{.kind = "model.settled", .actor = "agent:" + settlement.account.instance, .agent = settlement.account.agent};
+  govern::AuditEvent event{
+      .kind = "model.settled", .actor = "agent:" + settlement.account.instance, .agent = settlement.account.agent};
   event.instance = settlement.account.instance;
   event.task = settlement.account.task;
   event.data = {{"settlement", settlement.id},
@@ -335,7 +346,9 @@ void Daemon::refreshQueue(const std::set<company::TaskStatus>& directories, bool
       if (!again) {
         spdlog::warn("tasks: {}", again.error().message());
       } else if (*again) {  // a malformed file is left alone for a moment, in case somebody is still writing it
-        alarms_.at(**again, [this, status] { refreshQueue(status ? std::set{*status} : std::set<company::TaskStatus>{}, !status); });
+        alarms_.at(**again, [this, status] {
+          refreshQueue(status ? std::set{*status} : std::set<company::TaskStatus>{}, !status);
+        });
       }
     }
     if (scheduler_) scheduler_->taskChanged();

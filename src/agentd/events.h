@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every step of the daemon goes through here: into the audit log first, then to whoever listens (SSE, tests). An event's
-// number is its audit sequence, so a listener that comes back says the last number it saw and misses nothing.
+// Every step of the daemon goes through here: into the audit log first, then to whoever listens (SSE, tests). An
+// event's number is its audit sequence, so a listener that comes back says the last number it saw and misses nothing.
 #pragma once
 
 #include <functional>

@@ -15,12 +15,21 @@ int main(int argc, char** argv) {
     return 2;
   }
   switch (options->act) {
-    case Options::Act::kRun: return agentos::agentd::runLauncher(*options);
-    case Options::Act::kServe: return agentos::agentd::runServe(*options);
-    case Options::Act::kCheck: return agentos::agentd::runCheck(*options);
-    case Options::Act::kVersion: std::cout << "agentd " << agentos::agentd::versionText() << '\n'; return 0;
-    case Options::Act::kReference: std::cout << agentos::agentd::configReference(); return 0;
-    case Options::Act::kHelp: std::cout << options->help; return 0;
+    case Options::Act::kRun:
+      return agentos::agentd::runLauncher(*options);
+    case Options::Act::kServe:
+      return agentos::agentd::runServe(*options);
+    case Options::Act::kCheck:
+      return agentos::agentd::runCheck(*options);
+    case Options::Act::kVersion:
+      std::cout << "agentd " << agentos::agentd::versionText() << '\n';
+      return 0;
+    case Options::Act::kReference:
+      std::cout << agentos::agentd::configReference();
+      return 0;
+    case Options::Act::kHelp:
+      std::cout << options->help;
+      return 0;
   }
   return 1;
 }

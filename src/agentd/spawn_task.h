@@ -8,8 +8,8 @@
 
 namespace agentos::agentd {
 
-// Runs `task` on its own. An exception that leaves it is logged under `name` as the defect it is; a cancellation is not.
-// The caller sees to it that what the coroutine refers to outlives it.
+// Runs `task` on its own. An exception that leaves it is logged under `name` as the defect it is; a cancellation is
+// not. The caller sees to it that what the coroutine refers to outlives it.
 void spawnTask(const boost::asio::any_io_executor& executor, std::string name, boost::asio::awaitable<void> task);
 
 }  // namespace agentos::agentd

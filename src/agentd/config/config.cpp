@@ -32,7 +32,8 @@ std::vector<std::string> keysBelow(const std::string& section) {
   return keys;
 }
 
-void complainUnknown(const YamlNode::Entry& entry, const std::string& section, const std::string& path, ConfigReader& reader) {
+void complainUnknown(const YamlNode::Entry& entry, const std::string& section, const std::string& path,
+                     ConfigReader& reader) {
   auto keys = keysBelow(section);
   std::vector<std::string_view> views(keys.begin(), keys.end());
   auto near = didYouMean(entry.key, views);
@@ -52,7 +53,8 @@ void readSection(Config& config, const YamlNode& map, const std::string& section
     } else if (entry.value.kind == YamlNode::Kind::kMap) {
       readSection(config, entry.value, path, reader);
     } else if (entry.value.kind != YamlNode::Kind::kNull) {
-      reader.complain(entry.value, path, ErrorCode::kConfig, "must be a map", "known in it: " + join(keysBelow(path), ", "));
+      reader.complain(entry.value, path, ErrorCode::kConfig, "must be a map",
+                      "known in it: " + join(keysBelow(path), ", "));
     }
   }
 }

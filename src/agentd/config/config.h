@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// agentd.yaml, as read: values only. definitions.h is the one table of its keys, with types, ranges, defaults and words.
+// agentd.yaml, as read: values only. definitions.h is the one table of its keys, with types, ranges, defaults and
+// words.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +19,11 @@ namespace agentos::agentd {
 
 // One source of models.
 struct ModelSource {
-  std::string driver;                // "scripted" or "openai"
-  std::string script;                // scripted: its YAML file
-  std::string baseUrl, keyFile;      // openai: the endpoint, and the file that holds its key
-  std::vector<std::string> models;   // names as contracts write them; "name=upstream-name" when the endpoint calls it otherwise
+  std::string driver;            // "scripted" or "openai"
+  std::string script;            // scripted: its YAML file
+  std::string baseUrl, keyFile;  // openai: the endpoint, and the file that holds its key
+  std::vector<std::string>
+      models;  // names as contracts write them; "name=upstream-name" when the endpoint calls it otherwise
   bool operator==(const ModelSource&) const = default;
 };
 

@@ -33,22 +33,35 @@ std::vector<std::string> listOf(const YamlNode& node, Path path, ConfigReader& r
 }
 
 Definition text(std::string key, std::string Config::* member, std::string fallback, std::string doc) {
-  return {std::move(key), "text", "", std::move(fallback), std::move(doc),
+  return {std::move(key),
+          "text",
+          "",
+          std::move(fallback),
+          std::move(doc),
           [member](Config& config, const YamlNode& node, Path path, ConfigReader& reader) {
             if (auto value = textOf(node, path, reader, "text")) config.*member = *value;
           }};
 }
 
 Definition path(std::string key, std::string Config::* member, std::string doc) {
-  return {std::move(key), "path", "", "", std::move(doc),
+  return {std::move(key),
+          "path",
+          "",
+          "",
+          std::move(doc),
           [member](Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
-            if (auto value = textOf(node, where, reader, "a path")) config.*member = absolutePath(*value, reader.directory);
+            if (auto value = textOf(node, where, reader, "a path"))
+              config.*member = absolutePath(*value, reader.directory);
           }};
 }
 
 template <class Get>
 Definition list(std::string key, std::string type, std::string fallback, std::string doc, Get get) {
-  return {std::move(key), "list of " + type, "", std::move(fallback), std::move(doc),
+  return {std::move(key),
+          "list of " + type,
+          "",
+          std::move(fallback),
+          std::move(doc),
           [get, type](Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
             get(config) = listOf(node, where, reader, type);
             if (type != "paths") return;
@@ -57,44 +70,61 @@ Definition list(std::string key, std::string type, std::string fallback, std::st
 }
 
 template <class Get>
-Definition integer(std::string key, std::int64_t low, std::int64_t high, std::string fallback, std::string doc, Get get) {
+Definition integer(std::string key, std::int64_t low, std::int64_t high, std::string fallback, std::string doc,
+                   Get get) {
   const std::string range = std::to_string(low) + " … " + std::to_string(high);
-  return {std::move(key), "integer", range, std::move(fallback), std::move(doc),
+  return {std::move(key),
+          "integer",
+          range,
+          std::move(fallback),
+          std::move(doc),
           [get, low, high, range](Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
             auto value = node.asInt();
             if (value && *value >= low && *value <= high) {
               get(config) = *value;
             } else {
-              reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is not a whole number in range", range);
+              reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is not a whole number in range",
+                              range);
             }
           }};
 }
 
 template <class Get>
 Definition boolean(std::string key, std::string fallback, std::string doc, Get get) {
-  return {std::move(key), "boolean", "true, false", std::move(fallback), std::move(doc),
+  return {std::move(key),
+          "boolean",
+          "true, false",
+          std::move(fallback),
+          std::move(doc),
           [get](Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
             if (auto value = node.asBool()) {
               get(config) = *value;
             } else {
-              reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is not a boolean", "true or false");
+              reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is not a boolean",
+                              "true or false");
             }
           }};
 }
 
 // One of a few words, each standing for a value.
 template <class Value>
-Definition word(std::string key, Value Config::* member, std::vector<std::pair<std::string, Value>> words, std::string doc) {
+Definition word(std::string key, Value Config::* member, std::vector<std::pair<std::string, Value>> words,
+                std::string doc) {
   std::vector<std::string> names;
   for (const auto& [name, value] : words) names.push_back(name);
   const std::string range = join(names, ", ");
-  return {std::move(key), "word", range, words.front().first, std::move(doc),
+  return {std::move(key),
+          "word",
+          range,
+          words.front().first,
+          std::move(doc),
           [member, words, range](Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
             auto found = std::ranges::find(words, node.scalar, [](const auto& one) { return one.first; });
             if (node.kind == Kind::kScalar && found != words.end()) {
               config.*member = found->second;
             } else {
-              reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is not one of its words", range);
+              reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is not one of its words",
+                              range);
             }
           }};
 }
@@ -102,7 +132,11 @@ Definition word(std::string key, Value Config::* member, std::vector<std::pair<s
 template <class Value, class Get>
 Definition quantity(std::string key, std::string type, Result<Value> (*parse)(std::string_view), std::string fallback,
                     std::string doc, Get get) {
-  return {std::move(key), type, "", std::move(fallback), std::move(doc),
+  return {std::move(key),
+          type,
+          "",
+          std::move(fallback),
+          std::move(doc),
           [parse, type, get](Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
             auto word = textOf(node, where, reader, type);
             if (!word) return;
@@ -143,7 +177,8 @@ void readModelKey(ModelSource& source, const YamlNode::Entry& entry, Path where,
   } else {
     YamlNode at;
     at.mark = entry.mark;
-    reader.complain(at, path, ErrorCode::kConfig, "unknown key", "known here: driver, script, base_url, key_file, models");
+    reader.complain(at, path, ErrorCode::kConfig, "unknown key",
+                    "known here: driver, script, base_url, key_file, models");
   }
 }
 
@@ -217,8 +252,8 @@ std::vector<Definition> makeModelDefinitions() {
   return {
       {"models", "list of sources", "driver: scripted, openai", "[]",
        "where models come from; scripted: `script`; openai: `base_url`, `key_file`, `models`", readModels},
-      {"prices", "map", "", "{}", "US dollars for a million tokens, by model pattern: `input`, `output`, `cached_input`",
-       readPrices},
+      {"prices", "map", "", "{}",
+       "US dollars for a million tokens, by model pattern: `input`, `output`, `cached_input`", readPrices},
   };
 }
 
@@ -230,7 +265,8 @@ std::vector<Definition> makePolicyDefinitions() {
       list("policy.programs", "patterns", "[\"/bin/*\", \"/usr/*\", \"/runtime/*\", \"/workspace/*\"]",
            "programs that a company's contract may run (`run.command[0]`)",
            [](Config& c) -> auto& { return c.policy.programs; }),
-      list("policy.mounts", "paths", "[]", "absolute host paths (with what lies below) that a company's contract may mount",
+      list("policy.mounts", "paths", "[]",
+           "absolute host paths (with what lies below) that a company's contract may mount",
            [](Config& c) -> auto& { return c.policy.mounts; }),
       list("policy.egress", "patterns", "[]", "host:port patterns that a company's contract may reach",
            [](Config& c) -> auto& { return c.policy.egress; }),
@@ -245,8 +281,10 @@ std::vector<Definition> makeOwnDefinitions() {
       path("company", &Config::company, "the company directory; `--company` wins"),
       list("contracts", "paths", "[]", "directories of root's contracts; empty: PREFIX/etc/agents; `--contracts` wins",
            [](Config& c) -> auto& { return c.contracts; }),
-      path("runtime", &Config::runtime, "the runtime side for companies without a `runtime` link; empty: what ships with agentd"),
-      {"socket.mode", "octal", "nothing for others", "\"0660\"", "mode of PREFIX/run/agentd/agentd.sock", readSocketMode},
+      path("runtime", &Config::runtime,
+           "the runtime side for companies without a `runtime` link; empty: what ships with agentd"),
+      {"socket.mode", "octal", "nothing for others", "\"0660\"", "mode of PREFIX/run/agentd/agentd.sock",
+       readSocketMode},
       text("socket.group", &Config::socketGroup, "\"\"", "group of the socket; empty: the user's own"),
       text("socket.admin_group", &Config::adminGroup, "agentd-admin", "members may do everything"),
       word("log.format", &Config::logFormat,

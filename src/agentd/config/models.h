@@ -10,6 +10,7 @@ namespace agentos::agentd {
 
 // Opens every source of models of the configuration and prices what it serves: the first rule of `prices` whose pattern
 // fits; a model without one is free.
-Result<void> openModels(const Config& config, const boost::asio::any_io_executor& executor, models::ModelRegistry& registry);
+Result<void> openModels(const Config& config, const boost::asio::any_io_executor& executor,
+                        models::ModelRegistry& registry);
 
 }  // namespace agentos::agentd

@@ -7,9 +7,12 @@ namespace agentos::agentd {
 namespace {
 
 void describe(CLI::App& app, Options& options) {
-  app.add_option("--config", options.config, "configuration file (default PREFIX/etc/agentd/agentd.yaml)")->type_name("FILE");
+  app.add_option("--config", options.config, "configuration file (default PREFIX/etc/agentd/agentd.yaml)")
+      ->type_name("FILE");
   app.add_option("--company", options.company, "the company directory")->type_name("DIR");
-  app.add_option("--contracts", options.contracts, "a directory of contracts (repeatable)")->type_name("DIR")->take_all();
+  app.add_option("--contracts", options.contracts, "a directory of contracts (repeatable)")
+      ->type_name("DIR")
+      ->take_all();
   app.add_option("--prefix", options.prefix, "puts etc, var and run under DIR: a private instance")->type_name("DIR");
   app.add_option("--user", options.user, "whom the daemon runs as (default agentd)")->type_name("NAME");
   app.add_flag_callback("--foreground", [] {}, "stay in the foreground (it always does)");
@@ -52,7 +55,8 @@ Result<Options> parseOptions(int argc, const char* const* argv) {
 
 Result<Config> configFor(const Options& options) {
   const Paths paths{options.prefix};
-  const std::string file = options.config.empty() ? paths.configFile() : absolutePath(options.config, currentDirectory());
+  const std::string file =
+      options.config.empty() ? paths.configFile() : absolutePath(options.config, currentDirectory());
   auto config = loadConfigFile(file, !options.config.empty());
   if (!config) {
     std::string lines;

@@ -21,8 +21,8 @@ struct Paths {
   std::string audit() const { return state() + "/audit"; }
   std::string artifacts() const { return state() + "/artifacts"; }
   std::string scratch() const { return state() + "/scratch"; }
-  // Root's own, beside the state and out of the daemon's reach: the audit anchor, and the runtime that ships with agentd,
-  // which root copies there and could be led astray in a directory of the daemon's.
+  // Root's own, beside the state and out of the daemon's reach: the audit anchor, and the runtime that ships with
+  // agentd, which root copies there and could be led astray in a directory of the daemon's.
   std::string rootState() const { return prefix + "/var/lib/agentd-root"; }
   std::string runtime() const { return rootState() + "/runtime"; }
   std::string auditAnchor() const { return rootState() + "/audit.anchor"; }
@@ -40,7 +40,8 @@ std::string absolutePath(const std::string& path, const std::string& base);
 // The same with its symbolic links followed as far as it exists: the spawner follows none.
 std::string withoutLinks(const std::string& path);
 std::string currentDirectory();
-// The directory that this program was started from; its siblings agentd-spawner, agentd-keeper and agent-runner lie there.
+// The directory that this program was started from; its siblings agentd-spawner, agentd-keeper and agent-runner lie
+// there.
 std::string programDirectory();
 
 }  // namespace agentos::agentd

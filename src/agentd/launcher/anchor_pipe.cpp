@@ -11,6 +11,7 @@ namespace agentos::agentd {
 namespace {
 
 constexpr std::size_t kHash = 64;
+constexpr int kMostAtOnce = 1024;  // a daemon that writes without end must not keep its launcher here
 
 struct Message {
   std::uint64_t sequence = 0;
@@ -34,7 +35,7 @@ void sendHead(int pipe, const govern::AuditHead& head) {
 std::optional<govern::AuditHead> receiveHead(int pipe) {
   std::optional<govern::AuditHead> newest;
   Message message;
-  while (::read(pipe, &message, sizeof message) == static_cast<ssize_t>(sizeof message)) {
+  for (int i = 0; i < kMostAtOnce && ::read(pipe, &message, sizeof message) == static_cast<ssize_t>(sizeof message); ++i) {
     if (isHash(message.hash)) newest = {message.sequence, std::string(message.hash.data(), kHash)};
   }
   return newest;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The head of the audit log on its way from the daemon to root's file: fixed-size messages, so that a pipe keeps them whole.
+// The head of the audit log on its way from the daemon to root's file: fixed-size messages, so that a pipe keeps them
+// whole.
 #pragma once
 
 #include <optional>

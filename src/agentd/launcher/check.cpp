@@ -39,7 +39,8 @@ int runCheck(const Options& options) {
   for (auto& line : store.reload().problems) problems.push_back(std::move(line));
   boost::asio::io_context io;
   models::ModelRegistry registry;
-  if (auto opened = openModels(*config, io.get_executor(), registry); !opened) problems.push_back(opened.error().message());
+  if (auto opened = openModels(*config, io.get_executor(), registry); !opened)
+    problems.push_back(opened.error().message());
   for (const auto& line : problems) std::cerr << line << '\n';
   if (!problems.empty()) return 2;
   std::cout << "valid: " << store.all().size() << " contracts, " << registry.all().size() << " models, company "

@@ -68,7 +68,8 @@ Result<UserIdentity> findUser(const std::string& name) {
                 "name an existing one with --user (such as --user nobody), or make it: useradd --system " + name);
   }
   if (entry->pw_uid == 0) {
-    return fail(ErrorCode::kInvalidArgument, "the daemon does not run as root", "name an unprivileged user with --user");
+    return fail(ErrorCode::kInvalidArgument, "the daemon does not run as root",
+                "name an unprivileged user with --user");
   }
   UserIdentity user{entry->pw_uid, entry->pw_gid, name, entry->pw_dir, {}};
   int count = 64;

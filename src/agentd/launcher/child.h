@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A child process of the launcher: started, watched, started again with a growing wait. The launcher is small and has one
-// thread, so it may fork.
+// A child process of the launcher: started, watched, started again with a growing wait. The launcher is small and has
+// one thread, so it may fork.
 #pragma once
 
 #include <sys/types.h>
@@ -25,17 +25,17 @@ struct UserIdentity {
 Result<UserIdentity> findUser(const std::string& name);
 
 struct ChildPlan {
-  std::string name;                     // for the log
-  std::vector<std::string> command;     // command[0]: the program's path
-  std::optional<UserIdentity> user;     // drops to it for good, with no capability and no_new_privs
-  std::vector<int> keepFds;             // stay open over exec, under their own numbers
+  std::string name;                  // for the log
+  std::vector<std::string> command;  // command[0]: the program's path
+  std::optional<UserIdentity> user;  // drops to it for good, with no capability and no_new_privs
+  std::vector<int> keepFds;          // stay open over exec, under their own numbers
 };
 
 // The child dies with this process (PR_SET_PDEATHSIG): no half stays alone.
 Result<pid_t> startChild(const ChildPlan& plan);
 
-// How long to wait before a start that follows an end: 100 ms, doubling up to 10 s; from the beginning again after a life
-// of half a minute.
+// How long to wait before a start that follows an end: 100 ms, doubling up to 10 s; from the beginning again after a
+// life of half a minute.
 class StartBackoff {
  public:
   using Time = std::chrono::steady_clock::time_point;

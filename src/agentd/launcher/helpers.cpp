@@ -20,7 +20,8 @@ Result<void> runToEnd(const ChildPlan& plan) {
     if (errno != EINTR) return failErrno(errno, "cannot wait for " + plan.name);
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return fail(ErrorCode::kUnavailable, plan.name + " failed (it says why above)", "docs/operations.md has what it needs");
+  return fail(ErrorCode::kUnavailable, plan.name + " failed (it says why above)",
+              "docs/operations.md has what it needs");
 }
 
 // Where cgroup v2 is mounted, from /proc/self/mountinfo (proc(5)): the type stands after the " - ".
@@ -31,7 +32,8 @@ Result<std::string> cgroupMount() {
     const auto fields = split(line, ' ');
     if (fields.size() > 4) return std::string(fields[4]);
   }
-  return fail(ErrorCode::kSandboxCgroup, "cgroup v2 is not mounted", "mount -t cgroup2 none /sys/fs/cgroup/unified (or boot with it)");
+  return fail(ErrorCode::kSandboxCgroup, "cgroup v2 is not mounted",
+              "mount -t cgroup2 none /sys/fs/cgroup/unified (or boot with it)");
 }
 
 // One group for each prefix, so that a private instance never touches another's agents.
@@ -71,11 +73,11 @@ Result<ChildPlan> spawnerPlan(const Config& config) {
   AGENTOS_TRY(const std::string root, cgroupRoot(paths));
   ChildPlan plan{"agentd-spawner", {programDirectory() + "/agentd-spawner"}, {}, {}};
   for (const auto& [flag, value] : std::vector<std::pair<std::string, std::string>>{{"--socket", paths.spawnerSocket()},
-                                                                                   {"--peer", config.user},
-                                                                                   {"--state", paths.state()},
-                                                                                   {"--logs", paths.log()},
-                                                                                   {"--run", paths.run()},
-                                                                                   {"--cgroup", root}}) {
+                                                                                    {"--peer", config.user},
+                                                                                    {"--state", paths.state()},
+                                                                                    {"--logs", paths.log()},
+                                                                                    {"--run", paths.run()},
+                                                                                    {"--cgroup", root}}) {
     plan.command.push_back(flag);
     plan.command.push_back(value);
   }

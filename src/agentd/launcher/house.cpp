@@ -24,18 +24,20 @@ struct Room {
   mode_t mode;
 };
 
-// Only what lies in a directory of root's: what is inside the daemon's own directories it makes itself, since root could be
-// led astray there by a link.
+// Only what lies in a directory of root's: what is inside the daemon's own directories it makes itself, since root
+// could be led astray there by a link.
 std::vector<Room> roomsOf(const Paths& paths) {
-  return {{paths.etc(), false, 0755},       {paths.rootContracts(), false, 0755}, {paths.state(), true, 0755},
-          {paths.rootState(), false, 0755}, {paths.log(), true, 0750},            {paths.run(), false, 0755}};
+  return {{paths.etc(), false, 0755},  {paths.rootContracts(), false, 0755},
+          {paths.state(), true, 0755}, {paths.rootState(), false, 0755},
+          {paths.log(), true, 0750},   {paths.run(), false, 0755}};
 }
 
 Result<void> makeRoom(const Room& room, const UserIdentity& user) {
   AGENTOS_TRY(auto directory, makeDirectories(room.path, 0755));
   const uid_t uid = room.users ? user.uid : 0;
   const gid_t gid = room.users ? user.gid : 0;
-  if (::fchown(directory.get(), uid, gid) != 0) return failErrno(errno, "cannot give " + room.path + " to " + user.name);
+  if (::fchown(directory.get(), uid, gid) != 0)
+    return failErrno(errno, "cannot give " + room.path + " to " + user.name);
   if (::fchmod(directory.get(), room.mode) != 0) return failErrno(errno, "cannot set the mode of " + room.path);
   return {};
 }
@@ -62,7 +64,8 @@ void addAclGroup(const std::string& path, mode_t mode, gid_t group) {
 bool sameTree(const std::filesystem::path& tree, const std::filesystem::path& other) {
   namespace fs = std::filesystem;
   std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(tree, error); !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+  for (auto entry = fs::recursive_directory_iterator(tree, error);
+       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     if (!entry->is_regular_file()) continue;
     const auto ours = readPath(entry->path().string(), std::size_t{256} << 20);
     const auto theirs = readPath((other / fs::relative(entry->path(), tree)).string(), std::size_t{256} << 20);
@@ -75,7 +78,8 @@ bool sameTree(const std::filesystem::path& tree, const std::filesystem::path& ot
 void makeReadable(const std::filesystem::path& tree, std::error_code& error) {
   namespace fs = std::filesystem;
   fs::permissions(tree, fs::perms(0755), error);
-  for (auto entry = fs::recursive_directory_iterator(tree, error); !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+  for (auto entry = fs::recursive_directory_iterator(tree, error);
+       !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     const bool runs = entry->is_directory() || entry->path().parent_path().filename() == "bin";
     fs::permissions(entry->path(), fs::perms(runs ? 0755 : 0644), error);
   }
@@ -92,7 +96,8 @@ Result<void> makeHouse(const Paths& paths, const UserIdentity& user) {
 // until the next change.
 Result<void> installRuntime(const Paths& paths, const std::string& programDirectory) {
   namespace fs = std::filesystem;
-  const fs::path programs = programDirectory, side = paths.runtime(), fresh = side.string() + ".new", old = side.string() + ".old";
+  const fs::path programs = programDirectory, side = paths.runtime(), fresh = side.string() + ".new",
+                 old = side.string() + ".old";
   std::error_code error;
   for (const fs::path& slot : {programs / "../runtime/default", programs / "../share/agentd/runtime/default"}) {
     if (!fs::exists(slot / "runtime.yaml", error)) continue;
@@ -115,7 +120,8 @@ Result<Fd> openApiSocket(const Config& config, const UserIdentity& user) {
   AGENTOS_TRY(auto socket, listenUnix(path, mode));
   const group* named = config.socketGroup.empty() ? nullptr : ::getgrnam(config.socketGroup.c_str());
   if (!config.socketGroup.empty() && named == nullptr) {
-    return fail(ErrorCode::kConfig, "there is no group \"" + config.socketGroup + "\" for the socket", "socket.group in agentd.yaml");
+    return fail(ErrorCode::kConfig, "there is no group \"" + config.socketGroup + "\" for the socket",
+                "socket.group in agentd.yaml");
   }
   if (::chown(path.c_str(), user.uid, named != nullptr ? named->gr_gid : user.gid) != 0) {
     return failErrno(errno, "cannot give " + path + " to " + user.name);

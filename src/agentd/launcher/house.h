@@ -11,8 +11,8 @@ namespace agentos::agentd {
 // Those that are there keep their content; owner and mode are put right.
 Result<void> makeHouse(const Paths& paths, const UserIdentity& user);
 
-// The runtime slot that ships with the programs (runtime/README.md), copied beside the state so that rooms can mount it:
-// the runtime of companies that have none of their own.
+// The runtime slot that ships with the programs (runtime/README.md), copied beside the state so that rooms can mount
+// it: the runtime of companies that have none of their own.
 Result<void> installRuntime(const Paths& paths, const std::string& programDirectory);
 
 // PREFIX/run/agentd/agentd.sock with its mode and group; the admin group gets an ACL entry where there is such a group.

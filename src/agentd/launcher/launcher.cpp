@@ -33,6 +33,7 @@ using TimePoint = Steady::time_point;
 
 constexpr std::chrono::seconds kEndMargin{30};  // beyond twice the grace, until the daemon is killed
 constexpr std::chrono::seconds kSpawnerEnd{5};
+constexpr std::chrono::seconds kAnchorEvery{1};
 
 struct Kept {
   ChildPlan plan;
@@ -60,6 +61,7 @@ class Launcher {
   void endSpawner();
   void cleanUp();
   void anchor();
+  void keepHead();
 
   const Options& options_;
   Config config_;
@@ -69,11 +71,14 @@ class Launcher {
   bool ending_ = false, over_ = false;
   bool served_ = false;  // the daemon was ready once: from then on its end is an accident
   std::optional<TimePoint> killAt_;
+  std::optional<govern::AuditHead> head_;  // the newest, not anchored yet
+  TimePoint anchoredAt_{};
   int status_ = 0;
 };
 
 std::string describeStatus(int status) {
-  if (WIFSIGNALED(status)) return std::string("signal ") + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";
+  if (WIFSIGNALED(status))
+    return std::string("signal ") + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";
   return "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
@@ -110,7 +115,8 @@ Result<void> Launcher::prepare() {
   AGENTOS_TRY(spawner_.plan, spawnerPlan(config_));
   daemon_.plan = {"agentd", {programDirectory() + "/agentd", "--serve"}, user_, {}};
   daemon_.plan.command.insert(daemon_.plan.command.end(), options_.words.begin(), options_.words.end());
-  for (const auto& [flag, fd] : {std::pair{"--socket-fd=", socket_.get()}, std::pair{"--anchor-fd=", headsOut_.get()}}) {
+  for (const auto& [flag, fd] :
+       {std::pair{"--socket-fd=", socket_.get()}, std::pair{"--anchor-fd=", headsOut_.get()}}) {
     daemon_.plan.command.push_back(flag + std::to_string(fd));
     daemon_.plan.keepFds.push_back(fd);
   }
@@ -144,7 +150,8 @@ void Launcher::startDue() {
 
 int Launcher::untilNext() const {
   std::optional<TimePoint> next;
-  for (const auto& when : {spawner_.startAt, daemon_.startAt, killAt_}) {
+  const auto anchorAt = head_ ? std::optional(anchoredAt_ + kAnchorEvery) : std::nullopt;
+  for (const auto& when : {spawner_.startAt, daemon_.startAt, killAt_, anchorAt}) {
     if (when && (!next || *when < *next)) next = when;
   }
   if (!next) return -1;
@@ -156,11 +163,15 @@ void Launcher::obey() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     switch (info.ssi_signo) {
-      case SIGCHLD: reap(); break;
+      case SIGCHLD:
+        reap();
+        break;
       case SIGHUP:
         if (daemon_.pid > 0) ::kill(daemon_.pid, SIGHUP);
         break;
-      default: end(); break;
+      default:
+        end();
+        break;
     }
   }
 }
@@ -184,13 +195,15 @@ void Launcher::ended(Kept& kept, int status) {
     return;
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (isDaemon && (!served_ || code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, no accident
+  if (isDaemon &&
+      (!served_ || code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, no accident
     over_ = ending_ = true;
     status_ = code < 0 ? 1 : code;
     return;
   }
   const auto wait = kept.backoff.ended(Steady::now());
-  spdlog::error("{} ended with {}: started again in {} ms; agents go on", kept.plan.name, describeStatus(status), wait.count());
+  spdlog::error("{} ended with {}: started again in {} ms; agents go on", kept.plan.name, describeStatus(status),
+                wait.count());
   kept.startAt = Steady::now() + wait;
 }
 
@@ -206,14 +219,21 @@ void Launcher::end() {
   killAt_ = Steady::now() + config_.stopGrace * 2 + kEndMargin;
 }
 
-// Heads come at most once a second, so this file grows slowly.
+// Once a second at most, whatever the daemon sends: a hostile one could have the honest heads thinned out (govern/anchor.h).
 void Launcher::anchor() {
-  auto head = receiveHead(headsIn_.get());
-  if (!head) return;
-  served_ = true;
-  if (auto kept = govern::appendAnchor(config_.paths.auditAnchor(), *head, SystemClock().now()); !kept) {
+  if (auto newest = receiveHead(headsIn_.get())) {
+    served_ = true;
+    head_ = std::move(newest);
+  }
+  if (head_ && Steady::now() - anchoredAt_ >= kAnchorEvery) keepHead();
+}
+
+void Launcher::keepHead() {
+  if (auto kept = govern::appendAnchor(config_.paths.auditAnchor(), *head_, SystemClock().now()); !kept) {
     spdlog::error("audit anchor: {}", kept.error().message());
   }
+  head_.reset();
+  anchoredAt_ = Steady::now();
 }
 
 void Launcher::endSpawner() {
@@ -230,6 +250,7 @@ void Launcher::endSpawner() {
 
 void Launcher::cleanUp() {
   anchor();
+  if (head_) keepHead();
   endSpawner();
   if (config_.stopAgents == StopAgents::kStop && status_ == 0) {
     if (auto removed = removeKeeper(config_); !removed) spdlog::warn("{}", removed.error().message());
@@ -265,8 +286,10 @@ int runLauncher(const Options& options) {
     return kExitConfig;
   }
   if (::geteuid() != 0) {
-    spdlog::critical("agentd is started as root: it starts agentd-spawner, which builds rooms, and drops to \"{}\" itself; "
-                     "use sudo, or the systemd units", config->user);
+    spdlog::critical(
+        "agentd is started as root: it starts agentd-spawner, which builds rooms, and drops to \"{}\" itself; "
+        "use sudo, or the systemd units",
+        config->user);
     return kExitRefused;
   }
   Launcher launcher(options, *std::move(config));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a new agentd finds of the one before: runs in agentd.db against the rooms that live under the keeper. Each run is
-// adopted or settled, by its exit record when it left one; whatever nobody knows is swept. Nothing is lost, and each
+// What a new agentd finds of the one before: runs in agentd.db against the rooms that live under the keeper. Each run
+// is adopted or settled, by its exit record when it left one; whatever nobody knows is swept. Nothing is lost, and each
 // step is in the audit log.
 #pragma once
 

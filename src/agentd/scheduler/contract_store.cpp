@@ -43,8 +43,8 @@ void ContractStore::readOne(const std::string& path, bool fromCompany, Reading& 
   const AgentName name = contract->name;
   auto [place, fresh] = reading.good.try_emplace(name, StoredContract{std::move(contract), path, fromCompany, {}});
   if (!fresh) {
-    reading.problems.push_back(path + ": name: the agent \"" + name.str() + "\" has a contract in " + place->second.path +
-                               " already, which stays in force; rename or remove one of the two");
+    reading.problems.push_back(path + ": name: the agent \"" + name.str() + "\" has a contract in " +
+                               place->second.path + " already, which stays in force; rename or remove one of the two");
   }
 }
 
@@ -75,7 +75,8 @@ ReloadReport ContractStore::reload() {
     } else {  // the file is broken now: what was read before stays in force
       old.problems = broken->second;
       reading.good.emplace(name, old);
-      report.problems.push_back(old.path + ": the contract of \"" + name.str() + "\" that was read before stays in force");
+      report.problems.push_back(old.path + ": the contract of \"" + name.str() +
+                                "\" that was read before stays in force");
     }
   }
   for (const auto& [name, stored] : reading.good) {

@@ -18,8 +18,8 @@ namespace agentos::agentd {
 struct StoredContract {
   std::shared_ptr<const contract::Contract> contract;
   std::string path;
-  bool fromCompany = false;            // bounded by root's policy
-  std::vector<std::string> problems;   // of the file as it is now, when it is broken: this contract is an older one
+  bool fromCompany = false;           // bounded by root's policy
+  std::vector<std::string> problems;  // of the file as it is now, when it is broken: this contract is an older one
 };
 
 // What one reload changed. `problems` are whole lines, "file:line:column: path: what; remedy".
@@ -30,7 +30,8 @@ struct ReloadReport {
 
 class ContractStore {
  public:
-  // Earlier directories win a clash of names; the company's (empty: none) is the last. A directory that is not there is empty.
+  // Earlier directories win a clash of names; the company's (empty: none) is the last. A directory that is not there is
+  // empty.
   ContractStore(std::vector<std::string> directories, std::string companyDirectory);
   ReloadReport reload();
   // Null when there is none.

@@ -25,8 +25,9 @@ std::string_view wordOf(company::Idleness why) {
 
 // What no second try changes: only another contract, another machine or a person does.
 bool isRefusal(const Error& error) {
-  return error.code == ErrorCode::kContractUnmet || error.code == ErrorCode::kRefused || error.code == ErrorCode::kPathEscapes ||
-         error.code == ErrorCode::kSandboxPolicy || error.code == ErrorCode::kSandboxControllerMissing;
+  return error.code == ErrorCode::kContractUnmet || error.code == ErrorCode::kRefused ||
+         error.code == ErrorCode::kPathEscapes || error.code == ErrorCode::kSandboxPolicy ||
+         error.code == ErrorCode::kSandboxControllerMissing;
 }
 
 }  // namespace
@@ -166,7 +167,8 @@ asio::awaitable<Result<CycleStart>> Scheduler::runNow(AgentName agent, std::stri
   if (!dispatching_) co_return fail(ErrorCode::kUnavailable, "agentd is stopping");
   auto found = entries_.find(agent);
   if (found == entries_.end()) {
-    co_return fail(ErrorCode::kNotFound, "no agent with cycles is called " + agent.str(), "agentctl cycle schedule lists them");
+    co_return fail(ErrorCode::kNotFound, "no agent with cycles is called " + agent.str(),
+                   "agentctl cycle schedule lists them");
   }
   if (found->second.busy() || hasLiveInstance(agent)) {
     co_return fail(ErrorCode::kConflict, agent.str() + " runs already", "wait for it, or stop it");

@@ -4,7 +4,8 @@
 namespace agentos::agentd {
 
 Result<std::unique_ptr<ScheduleTable>> ScheduleTable::open(Database& db) {
-  AGENTOS_CHECK(db.execute("CREATE TABLE IF NOT EXISTS schedule(agent TEXT PRIMARY KEY, last_run INTEGER NOT NULL, held_by TEXT NOT NULL)"));
+  AGENTOS_CHECK(db.execute(
+      "CREATE TABLE IF NOT EXISTS schedule(agent TEXT PRIMARY KEY, last_run INTEGER NOT NULL, held_by TEXT NOT NULL)"));
   AGENTOS_TRY(auto write, db.prepare("INSERT OR REPLACE INTO schedule VALUES(?1,?2,?3)"));
   return std::unique_ptr<ScheduleTable>(new ScheduleTable(db, std::move(write)));
 }

@@ -30,7 +30,7 @@ namespace agentos::agentd {
 // One agent's place in the schedule, for `cycle schedule` and `cycle due`.
 struct AgentSchedule {
   AgentName agent;
-  std::optional<Timestamp> nextDue, lastStarted;  // nextDue: by the clock; work may wake it earlier
+  std::optional<Timestamp> nextDue, lastStarted;       // nextDue: by the clock; work may wake it earlier
   bool onTask = false, held = false, waiting = false;  // waiting: due, and behind max concurrent cycles
   std::string state;   // "idle", "starved", "blocked", "running", "ready", "refused", "failing", "held", "new"
   std::string detail;  // why
@@ -64,7 +64,8 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Makes its tables, takes the contracts in force, and starts to dispatch (missed times are caught up as contracts say).
+  // Makes its tables, takes the contracts in force, and starts to dispatch (missed times are caught up as contracts
+  // say).
   Result<void> start();
   // No new cycles from now on; what is to be remembered is written.
   void stopDispatching();
@@ -86,15 +87,16 @@ class Scheduler {
     std::shared_ptr<const contract::Contract> contract;
     std::string source;
     company::CycleHistory history;
-    std::optional<Timestamp> nextDue, retryAt;  // by the clock; because a task of its own becomes free, or a spawn failed
+    std::optional<Timestamp> nextDue,
+        retryAt;  // by the clock; because a task of its own becomes free, or a spawn failed
     std::optional<Timestamp> lastStarted;
     std::optional<InstanceId> running;
     std::string heldBy;
-    bool ready = false;      // in ready_
-    bool starting = false;   // between the decision and the room
-    bool again = false;      // became due while it ran
-    bool refused = false;    // its contract was refused: only the clock, a person or a reload tries again
-    int failures = 0;        // spawns in a row that failed
+    bool ready = false;     // in ready_
+    bool starting = false;  // between the decision and the room
+    bool again = false;     // became due while it ran
+    bool refused = false;   // its contract was refused: only the clock, a person or a reload tries again
+    int failures = 0;       // spawns in a row that failed
     std::string state = "new", detail;
     bool onTask() const { return contract->schedule.on.contains(contract::WakeOn::kTask); }
     bool busy() const { return running || starting; }

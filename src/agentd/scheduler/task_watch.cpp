@@ -10,7 +10,8 @@
 namespace agentos::agentd {
 namespace {
 
-constexpr std::uint32_t kMask = IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_CREATE | IN_ATTRIB | IN_ONLYDIR;
+constexpr std::uint32_t kMask =
+    IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_CREATE | IN_ATTRIB | IN_ONLYDIR;
 
 }  // namespace
 
@@ -47,10 +48,12 @@ struct TaskWatch::Inotify : std::enable_shared_from_this<TaskWatch::Inotify> {
   Changed changed;
 };
 
-Result<std::unique_ptr<TaskWatch>> TaskWatch::make(boost::asio::io_context& io, const company::Company& company, Changed changed) {
+Result<std::unique_ptr<TaskWatch>> TaskWatch::make(boost::asio::io_context& io, const company::Company& company,
+                                                   Changed changed) {
   const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0) {
-    return failErrno(errno, "cannot watch the task directories", "raise fs.inotify.max_user_instances (sysctl)", ErrorCode::kUnavailable);
+    return failErrno(errno, "cannot watch the task directories", "raise fs.inotify.max_user_instances (sysctl)",
+                     ErrorCode::kUnavailable);
   }
   auto inotify = std::make_shared<Inotify>(io, fd, std::move(changed));
   for (const auto status : company::kAllTaskStatuses) {

@@ -19,7 +19,8 @@ class TaskWatch {
  public:
   // Empty: everything may have changed.
   using Changed = std::function<void(const std::set<company::TaskStatus>& directories, bool overflow)>;
-  static Result<std::unique_ptr<TaskWatch>> make(boost::asio::io_context& io, const company::Company& company, Changed changed);
+  static Result<std::unique_ptr<TaskWatch>> make(boost::asio::io_context& io, const company::Company& company,
+                                                 Changed changed);
   TaskWatch(const TaskWatch&) = delete;
   TaskWatch& operator=(const TaskWatch&) = delete;
   ~TaskWatch();

@@ -40,11 +40,16 @@ Verdict byExitStatus(const Instance& ended) {
 std::string describeEnd(const Instance& ended) {
   std::string text = ended.view.exit ? describeExit(*ended.view.exit) : "no exit record";
   switch (ended.cause) {
-    case EndCause::kTimedOut: return "timed out after " + formatDuration(ended.contract->run.timeout) + " (" + text + ")";
-    case EndCause::kKilled: return "killed by " + ended.endedBy + " (" + text + ")";
-    case EndCause::kStopped: return "stopped by " + ended.endedBy + " (" + text + ")";
-    case EndCause::kShutdown: return "agentd was stopped (" + text + ")";
-    case EndCause::kOwn: break;
+    case EndCause::kTimedOut:
+      return "timed out after " + formatDuration(ended.contract->run.timeout) + " (" + text + ")";
+    case EndCause::kKilled:
+      return "killed by " + ended.endedBy + " (" + text + ")";
+    case EndCause::kStopped:
+      return "stopped by " + ended.endedBy + " (" + text + ")";
+    case EndCause::kShutdown:
+      return "agentd was stopped (" + text + ")";
+    case EndCause::kOwn:
+      break;
   }
   return ended.view.state == State::kLost ? "lost: agent-init ended without an exit record" : text;
 }

@@ -24,8 +24,8 @@ Result<void> sendSignal(int controlFd, int signal) {
   const std::string request =
       sandbox::encodeInitRequest({sandbox::InitRequestKind::kSignal, static_cast<std::uint32_t>(signal)});
   if (::send(controlFd, request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-    return failErrno(errno, "agent-init does not take the signal " + std::to_string(signal), "kill the instance instead",
-                     ErrorCode::kUnreachable);
+    return failErrno(errno, "agent-init does not take the signal " + std::to_string(signal),
+                     "kill the instance instead", ErrorCode::kUnreachable);
   }
   return {};
 }

@@ -24,20 +24,20 @@ struct Instance {
   Verdict::Word word = Verdict::Word::kNone;  // what /self/task said
 
   EndCause cause = EndCause::kOwn;
-  std::string endedBy;                        // the actor behind a stop or kill
-  std::string exitText;                       // exit.json as it was read
+  std::string endedBy;   // the actor behind a stop or kill
+  std::string exitText;  // exit.json as it was read
 
-  Nanoseconds timeLeft{0};                    // of run.timeout; stands still while paused
-  std::optional<BootTime> deadline;           // absent while paused, or without a timeout
+  Nanoseconds timeLeft{0};           // of run.timeout; stands still while paused
+  std::optional<BootTime> deadline;  // absent while paused, or without a timeout
   AlarmId timeoutAlarm = 0, graceAlarm = 0;
-  int kills = 0;                              // how often pay/ was killed
+  int kills = 0;  // how often pay/ was killed
   std::optional<BootTime> lastHeartbeat;
 
   Fd control;
   std::unique_ptr<boost::asio::posix::stream_descriptor> pidfd;
   std::vector<std::shared_ptr<boost::asio::steady_timer>> waiters;
-  bool finishing = false, booked = false;     // booked: the run's end is in the books
-  bool told = false;                          // and everybody who waited was told
+  bool finishing = false, booked = false;  // booked: the run's end is in the books
+  bool told = false;                       // and everybody who waited was told
 
   const InstanceId& id() const { return view.id; }
 };

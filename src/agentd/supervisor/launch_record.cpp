@@ -42,7 +42,8 @@ std::string launchLine(const Instance& instance) {
 Result<LaunchRecord> readLaunchRecord(int instancesDir, const InstanceId& id) {
   AGENTOS_TRY(const std::string text, readFile(instancesDir, id.str() + "/launch.jsonl"));
   const auto lines = split(text, '\n');
-  if (lines.size() < 2) return fail(ErrorCode::kSyntax, id.str() + "/launch.jsonl has " + std::to_string(lines.size()) + " lines");
+  if (lines.size() < 2)
+    return fail(ErrorCode::kSyntax, id.str() + "/launch.jsonl has " + std::to_string(lines.size()) + " lines");
   AGENTOS_TRY(const Json ours, parseJson(lines[0]));
   AGENTOS_TRY(auto facts, sandbox::parseLaunchFacts(lines[1]));
   LaunchRecord record{nullptr, std::move(facts.identity), std::move(facts.enforcement)};

@@ -19,29 +19,29 @@ namespace agentos::agentd {
 enum class State : std::uint8_t { kPending, kStarting, kRunning, kPaused, kStopping, kExited, kLost, kRefused };
 
 enum class Event : std::uint8_t {
-  kAdmitted,      // admission said yes
-  kRefused,       // admission, policy or spawner said no
-  kSpawned,       // the room stands, the payload is executing
-  kPause,         // somebody asked
+  kAdmitted,  // admission said yes
+  kRefused,   // admission, policy or spawner said no
+  kSpawned,   // the room stands, the payload is executing
+  kPause,     // somebody asked
   kResume,
-  kStop,          // end gently: signal, grace, kill
-  kKill,          // end at once
-  kGraceOver,     // the grace after a stop ran out
-  kTimeout,       // run.timeout
-  kEnded,         // agent-init ended and left an exit record
-  kVanished,      // agent-init ended and left none
+  kStop,       // end gently: signal, grace, kill
+  kKill,       // end at once
+  kGraceOver,  // the grace after a stop ran out
+  kTimeout,    // run.timeout
+  kEnded,      // agent-init ended and left an exit record
+  kVanished,   // agent-init ended and left none
 };
 
 enum class Effect : std::uint8_t {
   kSpawnRoom,
   kFreeze,
   kThaw,
-  kSignalStop,   // the contract's stop signal
-  kStartGrace,   // start the timer that gives kGraceOver
-  kKillAll,      // cgroup.kill on pay/
-  kSettle,       // ledger, task, audit: the run is over
-  kSweep,        // groups and listeners are removed
-  kNotify,       // wake whoever waits
+  kSignalStop,  // the contract's stop signal
+  kStartGrace,  // start the timer that gives kGraceOver
+  kKillAll,     // cgroup.kill on pay/
+  kSettle,      // ledger, task, audit: the run is over
+  kSweep,       // groups and listeners are removed
+  kNotify,      // wake whoever waits
 };
 
 struct Transition {

@@ -15,8 +15,8 @@ std::set<Feature> features() { return {Feature::kContextLimit, Feature::kNestedU
 
 // The tools of agent-runner and of the gateway's /self, as contracts name them.
 std::set<std::string> tools() {
-  return {"fs.read", "fs.write", "fs.edit", "fs.list", "fs.search", "shell.exec", "task.complete", "task.fail", "task.submit",
-          "message.send"};
+  return {"fs.read",    "fs.write",      "fs.edit",   "fs.list",     "fs.search",
+          "shell.exec", "task.complete", "task.fail", "task.submit", "message.send"};
 }
 
 Bytes machineMemory() {

@@ -15,9 +15,14 @@ using sandbox::RoomMount;
 
 // What every agent sees of its company; more by its data scopes.
 std::vector<std::string> companyView(const AgentName& agent) {
-  return {"agents/state/" + agent.str(), "agents/messages/" + agent.str(), "agents/messages/broadcast",
-          "agents/messages/threads",     "agents/tasks",                   "knowledge",
-          "strategy",                    "identity"};
+  return {"agents/state/" + agent.str(),
+          "agents/messages/" + agent.str(),
+          "agents/messages/broadcast",
+          "agents/messages/threads",
+          "agents/tasks",
+          "knowledge",
+          "strategy",
+          "identity"};
 }
 
 std::vector<std::string> scopedPaths(const company::Company& company, const contract::Contract& contract) {
@@ -43,7 +48,8 @@ void addCompanyView(const RoomInput& input, std::vector<RoomMount>& mounts) {
 }
 
 Result<RoomMount> workspaceMount(const RoomInput& input, const contract::WorkspaceMount& wanted) {
-  RoomMount mount{.source = wanted.source, .target = wanted.target, .writable = wanted.mode == contract::MountMode::kReadWrite};
+  RoomMount mount{
+      .source = wanted.source, .target = wanted.target, .writable = wanted.mode == contract::MountMode::kReadWrite};
   if (wanted.source.starts_with('/')) return mount;
   if (input.company == nullptr) {
     return fail(ErrorCode::kRefused, "the mount \"" + wanted.source + "\" is relative to a company, and there is none",
@@ -51,7 +57,8 @@ Result<RoomMount> workspaceMount(const RoomInput& input, const contract::Workspa
   }
   auto found = openBeneath(input.company->rootFd(), wanted.source, O_PATH | O_CLOEXEC);
   if (!found) {
-    return std::unexpected(std::move(found.error()).within("workspace.mounts: " + input.company->path() + "/" + wanted.source));
+    return std::unexpected(
+        std::move(found.error()).within("workspace.mounts: " + input.company->path() + "/" + wanted.source));
   }
   mount.source = input.company->path() + "/" + wanted.source;
   return mount;

@@ -19,8 +19,8 @@ Nanoseconds backoff(const contract::Restart& policy, std::int64_t restarts, doub
 
 }  // namespace
 
-RestartDecision decideRestart(const contract::Contract& contract, const Instance& ended, const std::vector<BootTime>& earlier,
-                              BootTime now, double random) {
+RestartDecision decideRestart(const contract::Contract& contract, const Instance& ended,
+                              const std::vector<BootTime>& earlier, BootTime now, double random) {
   using contract::RestartPolicy;
   const auto& policy = contract.restart;
   if (contract.run.mode == contract::RunMode::kCycle) return {std::nullopt, "a cycle is started by its schedule"};
@@ -31,9 +31,11 @@ RestartDecision decideRestart(const contract::Contract& contract, const Instance
   if (contract.run.mode == contract::RunMode::kJob && wentWell(ended)) return {std::nullopt, "the job is done"};
   const auto recent = std::ranges::count_if(earlier, [&](BootTime at) { return now - at <= policy.within; });
   if (recent >= policy.max) {
-    return {std::nullopt, "gave up after " + std::to_string(recent) + " restarts within " + formatDuration(policy.within)};
+    return {std::nullopt,
+            "gave up after " + std::to_string(recent) + " restarts within " + formatDuration(policy.within)};
   }
-  return {backoff(policy, recent, random), "restart " + std::to_string(recent + 1) + " of " + std::to_string(policy.max)};
+  return {backoff(policy, recent, random),
+          "restart " + std::to_string(recent + 1) + " of " + std::to_string(policy.max)};
 }
 
 }  // namespace agentos::agentd

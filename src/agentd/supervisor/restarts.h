@@ -17,8 +17,9 @@ struct RestartDecision {
 };
 
 // `earlier`: when this agent was restarted before, oldest first. The back-off doubles with each restart inside
-// `restart.within`, up to its maximum, and loses up to a quarter by `random` (0 … 1) so that agents do not start as one.
-RestartDecision decideRestart(const contract::Contract& contract, const Instance& ended, const std::vector<BootTime>& earlier,
-                              BootTime now, double random);
+// `restart.within`, up to its maximum, and loses up to a quarter by `random` (0 … 1) so that agents do not start as
+// one.
+RestartDecision decideRestart(const contract::Contract& contract, const Instance& ended,
+                              const std::vector<BootTime>& earlier, BootTime now, double random);
 
 }  // namespace agentos::agentd

@@ -52,7 +52,8 @@ bool isTraceId(const std::string& text) {
 
 // Where the work is, when the contract mounts it there.
 std::string workDirOf(const contract::Contract& contract) {
-  const bool workspace = std::ranges::any_of(contract.workspace.mounts, [](const auto& m) { return m.target == "/workspace"; });
+  const bool workspace =
+      std::ranges::any_of(contract.workspace.mounts, [](const auto& m) { return m.target == "/workspace"; });
   return workspace ? "/workspace" : "/home/agent";
 }
 

@@ -20,12 +20,13 @@ CREATE INDEX IF NOT EXISTS runs_open ON runs(booked) WHERE booked = 0;
 )sql";
 
 constexpr const char* kWrite =
-    "INSERT OR REPLACE INTO runs VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24)";
+    "INSERT OR REPLACE INTO runs "
+    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24)";
 constexpr const char* kRead = "SELECT * FROM runs ORDER BY created DESC, id";
 
 State stateNamed(std::string_view name) {
-  for (auto state : {State::kPending, State::kStarting, State::kRunning, State::kPaused, State::kStopping, State::kExited,
-                     State::kLost, State::kRefused}) {
+  for (auto state : {State::kPending, State::kStarting, State::kRunning, State::kPaused, State::kStopping,
+                     State::kExited, State::kLost, State::kRefused}) {
     if (nameOf(state) == name) return state;
   }
   return State::kLost;
@@ -80,7 +81,10 @@ Result<std::unique_ptr<RunTable>> RunTable::open(Database& db, std::string bootI
   return std::unique_ptr<RunTable>(new RunTable(db, std::move(bootId), std::move(write), std::move(erase)));
 }
 
-Result<void> RunTable::insert(const Instance& instance) { return update(instance); }
+Result<void> RunTable::insertSoon(const Instance& instance) {
+  RelaxedCommits relaxed(db_);
+  return update(instance);
+}
 
 Result<void> RunTable::update(const Instance& instance) {
   const InstanceView& view = instance.view;
@@ -88,8 +92,9 @@ Result<void> RunTable::update(const Instance& instance) {
   write_.with(view.id.str(), view.agent.str(), view.mode, view.latency, view.contractDigest, view.source, view.task,
               instance.claim ? instance.claim->epoch : std::int64_t{0}, view.trace, std::string(nameOf(view.state)),
               view.reason, static_cast<std::int64_t>(instance.cause), static_cast<std::int64_t>(instance.word),
-              nanosecondsOf(view.created), countOf(view.started), countOf(view.ended), bootId_, countOf(instance.deadline), instance.timeLeft.count(), view.restarts,
-              view.cost.count, view.modelCalls, instance.exitText, std::int64_t{instance.booked ? 1 : 0});
+              nanosecondsOf(view.created), countOf(view.started), countOf(view.ended), bootId_,
+              countOf(instance.deadline), instance.timeLeft.count(), view.restarts, view.cost.count, view.modelCalls,
+              instance.exitText, std::int64_t{instance.booked ? 1 : 0});
   return write_.run();
 }
 

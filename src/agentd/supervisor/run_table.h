@@ -29,7 +29,8 @@ class RunTable {
  public:
   static Result<std::unique_ptr<RunTable>> open(Database& db, std::string bootId);
 
-  Result<void> insert(const Instance& instance);
+  // The row of a run that begins: durable with the next update, which comes before anybody is told of the run.
+  Result<void> insertSoon(const Instance& instance);
   Result<void> update(const Instance& instance);  // also marks it ended when the instance is booked
   Result<void> remove(const InstanceId& id);
   // Newest first.

@@ -30,14 +30,14 @@ struct Verdict {
 
 struct SpawnRequest {
   std::shared_ptr<const contract::Contract> contract;
-  std::string source{};                     // where the contract came from, for status
-  std::optional<AgentName> name{};          // another name than the contract's
+  std::string source{};             // where the contract came from, for status
+  std::optional<AgentName> name{};  // another name than the contract's
   std::optional<contract::LatencyClass> latency{};
-  std::optional<TaskId> task{};             // a cycle's task: claimed by the new instance before its room is built
-  std::string contextText{};                // becomes /context/prompt.md
+  std::optional<TaskId> task{};  // a cycle's task: claimed by the new instance before its room is built
+  std::string contextText{};     // becomes /context/prompt.md
   std::string actor = "agentd", trace{};
-  MicroUsd budgetForRun{};                  // for status
-  std::int64_t restarts = 0;                // how often it was started again before this
+  MicroUsd budgetForRun{};    // for status
+  std::int64_t restarts = 0;  // how often it was started again before this
 };
 
 // One instance, as ps, status and inspect show it.
@@ -54,7 +54,7 @@ struct InstanceView {
   std::int64_t restarts = 0;
   MicroUsd cost;
   std::int64_t modelCalls = 0, turns = 0;
-  bool adopted = false;   // found running by this agentd
+  bool adopted = false;  // found running by this agentd
 };
 
 // A live instance, as the gateway needs it for the calls of one room.
@@ -83,7 +83,8 @@ class Supervisor {
   virtual boost::asio::awaitable<Result<InstanceId>> spawn(SpawnRequest request) = 0;
   virtual boost::asio::awaitable<Result<void>> pause(InstanceId id, std::string actor) = 0;
   virtual boost::asio::awaitable<Result<void>> resume(InstanceId id, std::string actor) = 0;
-  virtual boost::asio::awaitable<Result<void>> stop(InstanceId id, std::optional<Nanoseconds> grace, std::string actor) = 0;
+  virtual boost::asio::awaitable<Result<void>> stop(InstanceId id, std::optional<Nanoseconds> grace,
+                                                    std::string actor) = 0;
   virtual boost::asio::awaitable<Result<void>> kill(InstanceId id, int signal, std::string actor) = 0;
   // Until it has ended; kTimedOut.
   virtual boost::asio::awaitable<Result<InstanceView>> wait(InstanceId id, std::optional<Nanoseconds> timeout) = 0;

@@ -29,7 +29,10 @@ bool isTransient(const Error& error) {
 }
 
 Json describe(const sandbox::ExitRecord& exit) {
-  Json json = {{"ran_ns", exit.ranNs}, {"cpu_usec", exit.cpuUsec}, {"memory_peak", exit.memoryPeak}, {"oom_kills", exit.oomKills}};
+  Json json = {{"ran_ns", exit.ranNs},
+               {"cpu_usec", exit.cpuUsec},
+               {"memory_peak", exit.memoryPeak},
+               {"oom_kills", exit.oomKills}};
   if (exit.code) json["code"] = *exit.code;
   if (exit.signal) json["signal"] = *exit.signal;
   if (exit.execFailed) json["exec_failed"] = exit.detail;
@@ -62,13 +65,16 @@ Result<void> SupervisorImpl::performVerdict(const Instance& instance, const Verd
   const company::Claim& claim = *instance.claim;
   const bool reviewed = instance.contract && instance.contract->review.required;
   switch (verdict.word) {
-    case Verdict::Word::kNone: return {};
+    case Verdict::Word::kNone:
+      return {};
     case Verdict::Word::kComplete:
       if (reviewed) return parts_.queue->submit(claim, verdict.handoff, verdict.artifacts);
       return parts_.queue->complete(claim, verdict.outcome.empty() ? "success" : verdict.outcome, verdict.handoff,
                                     verdict.artifacts);
-    case Verdict::Word::kSubmit: return parts_.queue->submit(claim, verdict.handoff, verdict.artifacts);
-    case Verdict::Word::kRelease: return parts_.queue->release(claim, verdict.reason, verdict.handoff);
+    case Verdict::Word::kSubmit:
+      return parts_.queue->submit(claim, verdict.handoff, verdict.artifacts);
+    case Verdict::Word::kRelease:
+      return parts_.queue->release(claim, verdict.reason, verdict.handoff);
     case Verdict::Word::kFail: {
       auto failed = parts_.queue->failAttempt(claim, verdict.reason, verdict.handoff);
       if (!failed) return std::unexpected(std::move(failed).error());
@@ -97,7 +103,8 @@ asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
   if (instance->booked) co_return;
   co_await rooms_->closeRoom(instance->id());
   const std::string id = instance->id().str();
-  if (auto orphans = parts_.ledger.settleOrphans(id); !orphans) spdlog::warn("{}: ledger: {}", id, orphans.error().message());
+  if (auto orphans = parts_.ledger.settleOrphans(id); !orphans)
+    spdlog::warn("{}: ledger: {}", id, orphans.error().message());
   if (auto cost = parts_.ledger.costOfRun(id)) instance->view.cost = *cost;
   faultPoint("supervisor.books");
   if (auto told = tellTask(*instance); !told) co_return retryBooks(instance, told.error());
@@ -107,16 +114,18 @@ asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
     instance->booked = false;
     co_return retryBooks(instance, kept.error());
   }
-  Json data = {{"reason", instance->view.reason}, {"cost_micro_usd", instance->view.cost.count},
-               {"model_calls", instance->view.modelCalls}, {"while_away", instance->view.adopted && !instance->pidfd}};
+  Json data = {{"reason", instance->view.reason},
+               {"cost_micro_usd", instance->view.cost.count},
+               {"model_calls", instance->view.modelCalls},
+               {"while_away", instance->view.adopted && !instance->pidfd}};
   if (instance->view.exit) data["exit"] = describe(*instance->view.exit);
   audit(*instance, std::string(kindOf(instance->view.state)), "agentd", std::move(data), true);
   spdlog::info("{}: {}: {}", id, nameOf(instance->view.state), instance->view.reason);
 }
 
 void SupervisorImpl::retryBooks(const InstancePtr& instance, const Error& error) {
-  spdlog::error("{}: its end is not in the books yet, again in {}: {}", instance->id().str(), formatDuration(kBooksRetry),
-                error.message());
+  spdlog::error("{}: its end is not in the books yet, again in {}: {}", instance->id().str(),
+                formatDuration(kBooksRetry), error.message());
   parts_.alarms.after(kBooksRetry, [this, instance] {
     spawnTask(parts_.io.get_executor(), "books of " + instance->id().str(), book(instance));
   });
@@ -141,7 +150,8 @@ void SupervisorImpl::considerRestart(const InstancePtr& instance) {
     return;
   }
   spdlog::info("{}: {} in {}", instance->view.agent.str(), decision.why, formatDuration(*decision.delay));
-  audit(*instance, "instance.restarting", "agentd", {{"why", decision.why}, {"delay_ns", decision.delay->count()}}, false);
+  audit(*instance, "instance.restarting", "agentd", {{"why", decision.why}, {"delay_ns", decision.delay->count()}},
+        false);
   SpawnRequest again{.contract = instance->contract, .source = instance->view.source, .trace = instance->view.trace};
   again.restarts = instance->view.restarts + 1;
   known.pending = parts_.alarms.after(*decision.delay, [this, again = std::move(again)]() mutable {
@@ -162,7 +172,8 @@ bool SupervisorImpl::cancelRestart(const InstanceId& id) {
   auto known = restarts_.find(found->second->view.agent);
   if (known == restarts_.end() || known->second.pending == 0) return false;
   parts_.alarms.cancel(std::exchange(known->second.pending, 0));
-  audit(*found->second, "instance.not_restarted", "agentd", {{"reason", "stopped while it waited to start again"}}, true);
+  audit(*found->second, "instance.not_restarted", "agentd", {{"reason", "stopped while it waited to start again"}},
+        true);
   return true;
 }
 
@@ -184,7 +195,8 @@ void SupervisorImpl::prune() {
   }
 }
 
-void SupervisorImpl::audit(const Instance& instance, std::string kind, const std::string& actor, Json data, bool durable) {
+void SupervisorImpl::audit(const Instance& instance, std::string kind, const std::string& actor, Json data,
+                           bool durable) {
   govern::AuditEvent event{.kind = std::move(kind), .actor = actor, .agent = instance.view.agent.str()};
   event.instance = instance.id().str();
   event.task = instance.view.task;

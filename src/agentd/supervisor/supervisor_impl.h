@@ -38,8 +38,8 @@ struct SupervisorSettings {
   std::size_t recordsKept = 200;
   Bytes logRotateAt{16 << 20};
   std::int64_t logKeep = 4;
-  std::function<contract::Machine()> machine;   // what admission goes by
-  std::function<std::string()> runtime;         // the live runtime side, resolved at each spawn; empty: none
+  std::function<contract::Machine()> machine;  // what admission goes by
+  std::function<std::string()> runtime;        // the live runtime side, resolved at each spawn; empty: none
 };
 
 class SupervisorImpl final : public Supervisor {
@@ -54,7 +54,8 @@ class SupervisorImpl final : public Supervisor {
   boost::asio::awaitable<Result<InstanceId>> spawn(SpawnRequest request) override;
   boost::asio::awaitable<Result<void>> pause(InstanceId id, std::string actor) override;
   boost::asio::awaitable<Result<void>> resume(InstanceId id, std::string actor) override;
-  boost::asio::awaitable<Result<void>> stop(InstanceId id, std::optional<Nanoseconds> grace, std::string actor) override;
+  boost::asio::awaitable<Result<void>> stop(InstanceId id, std::optional<Nanoseconds> grace,
+                                            std::string actor) override;
   boost::asio::awaitable<Result<void>> kill(InstanceId id, int signal, std::string actor) override;
   boost::asio::awaitable<Result<InstanceView>> wait(InstanceId id, std::optional<Nanoseconds> timeout) override;
   boost::asio::awaitable<Result<std::vector<std::int32_t>>> processes(InstanceId id) override;

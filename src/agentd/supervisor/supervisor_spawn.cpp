@@ -85,11 +85,14 @@ Result<InstancePtr> SupervisorImpl::makeInstance(const SpawnRequest& request,
 
 Result<void> SupervisorImpl::makeDirectories(const Instance& instance, const std::string& contextText) {
   AGENTOS_CHECK(makeDirectoryAt(logDir_.get(), instance.id().str(), 0750));
-  AGENTOS_TRY(auto scratch, agentos::makeDirectories(settings_.paths.scratch() + "/" + instance.view.agent.str(), 0700));
-  AGENTOS_TRY(auto directory, openBeneath(instancesDir_.get(), instance.id().str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  AGENTOS_TRY(auto scratch,
+              agentos::makeDirectories(settings_.paths.scratch() + "/" + instance.view.agent.str(), 0700));
+  AGENTOS_TRY(auto directory,
+              openBeneath(instancesDir_.get(), instance.id().str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   AGENTOS_CHECK(makeDirectoryAt(directory.get(), "context", 0750));
   // Not synced: it is read by this run only, and a run whose machine crashed is over.
-  AGENTOS_TRY(auto prompt, openBeneath(directory.get(), "context/prompt.md", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+  AGENTOS_TRY(auto prompt,
+              openBeneath(directory.get(), "context/prompt.md", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
   return writeAll(prompt.get(), contextText);
 }
 
@@ -118,7 +121,9 @@ Result<sandbox::RoomPlan> SupervisorImpl::planFor(const Instance& instance) cons
 // From here on there is a row: whatever goes wrong is settled as a refused run.
 Result<sandbox::RoomPlan> SupervisorImpl::prepare(const SpawnRequest& request, Instance& instance) {
   if (instance.timeLeft.count() > 0) instance.deadline = parts_.clock.bootNow() + instance.timeLeft;
-  AGENTOS_CHECK(parts_.runs.insert(instance));
+  // Not waited for: the claim was committed before, the spawner's launch record is durable before exec, and the row is
+  // durable before anybody is told of the run (roomStands, refuse).
+  AGENTOS_CHECK(parts_.runs.insertSoon(instance));
   faultPoint("supervisor.row");
   AGENTOS_CHECK(makeDirectories(instance, request.contextText));
   return planFor(instance);
@@ -169,6 +174,8 @@ void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoo
   auto effects = happen(*instance, Event::kSpawned, "agentd");
   if (instance->view.state == State::kRunning) startTimeout(*instance);
   watch(instance, std::move(room.pidfd));
+  // The run goes on when this fails: its launch record is on disk, and the next update says it again.
+  if (auto kept = parts_.runs.update(*instance); !kept) spdlog::error("{}: {}", instance->id().str(), kept.error().message());
   audit(*instance, "instance.started", "agentd",
         {{"pid", instance->view.process.pid},
          {"substituted", instance->view.enforcement.substituted},
@@ -189,7 +196,8 @@ boost::asio::awaitable<void> SupervisorImpl::refuse(InstancePtr instance, Error 
   instance->view.ended = parts_.clock.now();
   spdlog::warn("{}: refused: {}", instance->id().str(), instance->view.reason);
   auto effects = happen(*instance, Event::kRefused, "agentd");
-  if (effects) [[maybe_unused]] auto done = co_await perform(instance, *std::move(effects), Nanoseconds(0));
+  if (effects) [[maybe_unused]]
+    auto done = co_await perform(instance, *std::move(effects), Nanoseconds(0));
 }
 
 }  // namespace agentos::agentd

@@ -29,7 +29,8 @@ std::vector<InstanceView> SupervisorImpl::list(bool all) const {
 
 Result<InstanceView> SupervisorImpl::view(const InstanceId& id) const {
   auto found = instances_.find(id);
-  if (found == instances_.end()) return fail(ErrorCode::kNotFound, "there is no instance " + id.str(), "agentctl ps --all lists them");
+  if (found == instances_.end())
+    return fail(ErrorCode::kNotFound, "there is no instance " + id.str(), "agentctl ps --all lists them");
   return found->second->view;
 }
 
@@ -46,9 +47,11 @@ Result<InstanceId> SupervisorImpl::resolve(std::string_view text) const {
   if (byName) return byName->id();
   if (byPrefix.size() == 1) return byPrefix.front()->id();
   if (byPrefix.empty()) {
-    return fail(ErrorCode::kNotFound, "no agent or instance is called \"" + std::string(text) + "\"", "agentctl ps --all lists them");
+    return fail(ErrorCode::kNotFound, "no agent or instance is called \"" + std::string(text) + "\"",
+                "agentctl ps --all lists them");
   }
-  return fail(ErrorCode::kAmbiguous, "\"" + std::string(text) + "\" fits " + std::to_string(byPrefix.size()) + " instances",
+  return fail(ErrorCode::kAmbiguous,
+              "\"" + std::string(text) + "\" fits " + std::to_string(byPrefix.size()) + " instances",
               "such as " + byPrefix[0]->id().str() + " and " + byPrefix[1]->id().str() + ": write more of it");
 }
 
@@ -56,7 +59,9 @@ std::optional<RoomView> SupervisorImpl::room(const InstanceId& id) const {
   auto found = instances_.find(id);
   if (found == instances_.end() || !isLive(found->second->view.state)) return std::nullopt;
   const Instance& instance = *found->second;
-  RoomView view{id, instance.contract, instance.claim, instance.view.trace, instance.view.started.value_or(instance.view.created), {}};
+  RoomView view{
+      id, instance.contract, instance.claim, instance.view.trace, instance.view.started.value_or(instance.view.created),
+      {}};
   if (instance.deadline) view.deadline = parts_.clock.now() + (*instance.deadline - parts_.clock.bootNow());
   return view;
 }
@@ -83,7 +88,8 @@ void SupervisorImpl::countCall(const InstanceId& id, MicroUsd cost) {
 }
 
 void SupervisorImpl::heartbeat(const InstanceId& id) {
-  if (auto found = instances_.find(id); found != instances_.end()) found->second->lastHeartbeat = parts_.clock.bootNow();
+  if (auto found = instances_.find(id); found != instances_.end())
+    found->second->lastHeartbeat = parts_.clock.bootNow();
 }
 
 }  // namespace agentos::agentd

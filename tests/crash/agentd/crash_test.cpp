@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The daemon dies at each of its crash points, in a process of its own; the next one finds everything and loses nothing.
+// The daemon dies at each of its crash points, in a process of its own; the next one finds everything and loses
+// nothing.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,7 +51,8 @@ void expectNothingLost(const std::string& path) {
   EXPECT_EQ(world.daemon->queue()->list(std::nullopt)->size(), 1U);
   EXPECT_TRUE(world.daemon->queue()->claims()->empty());
   EXPECT_TRUE(world.live().empty());
-  for (const auto& view : world.daemon->supervisor().list(true)) EXPECT_FALSE(agentd::isLive(view.state)) << view.id.str();
+  for (const auto& view : world.daemon->supervisor().list(true))
+    EXPECT_FALSE(agentd::isLive(view.state)) << view.id.str();
   const auto audit = govern::verifyAudit(world.config.paths.audit(), {});
   ASSERT_TRUE(audit);
   EXPECT_NE(audit->state, govern::AuditVerdict::State::kBroken) << audit->where << " " << audit->what;
@@ -66,8 +68,8 @@ TEST_P(AtEachPoint, NothingIsLost) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Daemon, AtEachPoint,
-                         testing::Values("supervisor.claimed", "supervisor.row", "supervisor.spawned", "supervisor.books",
-                                         "supervisor.task_told"),
+                         testing::Values("supervisor.claimed", "supervisor.row", "supervisor.spawned",
+                                         "supervisor.books", "supervisor.task_told"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');
@@ -93,7 +95,8 @@ TEST_P(InRecovery, NothingIsLost) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Daemon, InRecovery,
-                         testing::Values("recovery.adopted", "recovery.settled", "supervisor.books", "supervisor.task_told"),
+                         testing::Values("recovery.adopted", "recovery.settled", "supervisor.books",
+                                         "supervisor.task_told"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');

@@ -10,7 +10,8 @@
 namespace agentos::test {
 namespace {
 
-constexpr const char* kCycle = "schedule: { on: [task] }\nrun: { mode: cycle, timeout: 1m, command: [\"/bin/sh\", \"-c\", ";
+constexpr const char* kCycle =
+    "schedule: { on: [task] }\nrun: { mode: cycle, timeout: 1m, command: [\"/bin/sh\", \"-c\", ";
 
 class Agents : public testing::Test {
  protected:
@@ -29,10 +30,12 @@ TEST_F(Agents, AShellScriptIsAnAgentAndItsExitStatusJudgesIt) {
   agentd.start();
   const std::string good = agentd.addTask("do it", "good"), bad = agentd.addTask("try it", "bad");
   EXPECT_TRUE(eventually([&] { return agentd.statusOf(good) == "done"; }));
-  EXPECT_TRUE(eventually([&] { return agentd.statusOf(bad) == "queued" && agentd.status("bad")["state"] == "exited"; }));
+  EXPECT_TRUE(
+      eventually([&] { return agentd.statusOf(bad) == "queued" && agentd.status("bad")["state"] == "exited"; }));
   EXPECT_NE(agentd.output(instanceOf("good")).find("good did " + good), std::string::npos);
   EXPECT_NE(agentd.output(instanceOf("bad")).find("stderr F oh dear"), std::string::npos);
-  EXPECT_NE(readWhole(agentd.company() + "/agents/tasks/queued/" + bad + ".md").find("exit status 3"), std::string::npos);
+  EXPECT_NE(readWhole(agentd.company() + "/agents/tasks/queued/" + bad + ".md").find("exit status 3"),
+            std::string::npos);
   EXPECT_EQ(agentd.status("bad")["exit"]["code"], 3);
 }
 
@@ -41,12 +44,14 @@ TEST_F(Agents, AProgramThatIsNotThereIsAFailedAttemptThatSaysSo) {
   agentd.start();
   const std::string task = agentd.addTask("run it", "ghost");
   EXPECT_TRUE(eventually([&] {
-    return readWhole(agentd.company() + "/agents/tasks/queued/" + task + ".md").find("no-such-program") != std::string::npos;
+    return readWhole(agentd.company() + "/agents/tasks/queued/" + task + ".md").find("no-such-program") !=
+           std::string::npos;
   })) << readWhole(agentd.company() + "/agents/tasks/queued/" + task + ".md");
 }
 
 TEST_F(Agents, PauseStopsEveryDescendantAndResumeGoesOn) {
-  agentd.contract("tree", script("for i in 1 2 3 4 5 6 7 8; do (while :; do echo tick; sleep 0.02; done) & done; wait"));
+  agentd.contract("tree",
+                  script("for i in 1 2 3 4 5 6 7 8; do (while :; do echo tick; sleep 0.02; done) & done; wait"));
   agentd.start();
   agentd.addTask("grow", "tree");
   ASSERT_TRUE(eventually([&] { return runs("tree"); }));
@@ -66,12 +71,14 @@ TEST_F(Agents, PauseStopsEveryDescendantAndResumeGoesOn) {
 }
 
 TEST_F(Agents, KillLeavesNoneOfTwoHundred) {
-  agentd.contract("horde", script("i=0; while [ $i -lt 200 ]; do (trap '' TERM INT HUP; setsid sleep 1000) & i=$((i+1)); done; echo grown; wait"));
+  agentd.contract("horde", script("i=0; while [ $i -lt 200 ]; do (trap '' TERM INT HUP; setsid sleep 1000) & "
+                                  "i=$((i+1)); done; echo grown; wait"));
   agentd.start();
   const std::string task = agentd.addTask("grow", "horde");
   ASSERT_TRUE(eventually([&] { return runs("horde"); }));
   const std::string id = instanceOf("horde");
-  ASSERT_TRUE(eventually([&] { return agentd.countOutput(id, "grown") == 1 && agentd.processes(id).size() > 200; }, 20s));
+  ASSERT_TRUE(
+      eventually([&] { return agentd.countOutput(id, "grown") == 1 && agentd.processes(id).size() > 200; }, 20s));
   const auto pids = agentd.processes(id);
   EXPECT_EQ(agentd.ctl({"kill", id}).status, 0);
   EXPECT_TRUE(eventually([&] { return agentd.status(id)["state"] == "exited"; }));
@@ -93,7 +100,8 @@ TEST_F(Agents, StopSignalsFirstAndKillsWhoDoesNotListen) {
   agentd.ask({"cycle", "hold", "polite"});
   EXPECT_EQ(agentd.ctl({"stop", polite}).status, 0);
   EXPECT_EQ(agentd.ctl({"stop", deaf, "--grace", "300ms"}).status, 0);
-  EXPECT_TRUE(eventually([&] { return agentd.status(polite)["state"] == "exited" && agentd.status(deaf)["state"] == "exited"; }));
+  EXPECT_TRUE(eventually(
+      [&] { return agentd.status(polite)["state"] == "exited" && agentd.status(deaf)["state"] == "exited"; }));
   EXPECT_EQ(agentd.status(polite)["exit"]["code"], 0);
   EXPECT_EQ(agentd.countOutput(polite, "bye"), 1U);
   EXPECT_EQ(agentd.status(deaf)["exit"]["signal"], 9);
@@ -101,11 +109,14 @@ TEST_F(Agents, StopSignalsFirstAndKillsWhoDoesNotListen) {
 }
 
 TEST_F(Agents, ATimeoutEndsARunAndIsAFailedAttempt) {
-  agentd.contract("slow", "schedule: { on: [task] }\nrun: { mode: cycle, timeout: 1s, stop: { signal: SIGTERM, grace: 200ms }, command: [\"/bin/sleep\", \"1000\"] }\n");
+  agentd.contract("slow",
+                  "schedule: { on: [task] }\nrun: { mode: cycle, timeout: 1s, stop: { signal: SIGTERM, grace: 200ms }, "
+                  "command: [\"/bin/sleep\", \"1000\"] }\n");
   agentd.start();
   const std::string task = agentd.addTask("sleep", "slow");
   EXPECT_TRUE(eventually([&] {
-    return readWhole(agentd.company() + "/agents/tasks/queued/" + task + ".md").find("timed out after 1s") != std::string::npos;
+    return readWhole(agentd.company() + "/agents/tasks/queued/" + task + ".md").find("timed out after 1s") !=
+           std::string::npos;
   }));
 }
 
@@ -116,7 +127,8 @@ TEST_F(Agents, APersonsFileIsWorkAsSoonAsItIsThere) {
   std::ofstream(agentd.company() + "/agents/tasks/queued/." + id + ".tmp")
       << "---\nid: " << id << "\ntitle: by hand\ncreated_by: human\nassigned_to: maker\n---\nPlease.\n";
   std::filesystem::permissions(agentd.company() + "/agents/tasks/queued/." + id + ".tmp", std::filesystem::perms(0666));
-  std::filesystem::rename(agentd.company() + "/agents/tasks/queued/." + id + ".tmp", agentd.company() + "/agents/tasks/queued/" + id + ".md");
+  std::filesystem::rename(agentd.company() + "/agents/tasks/queued/." + id + ".tmp",
+                          agentd.company() + "/agents/tasks/queued/" + id + ".md");
   EXPECT_TRUE(eventually([&] { return agentd.statusOf(id) == "done"; }, 5s)) << agentd.statusOf(id);
 }
 

@@ -13,7 +13,8 @@ class Crash : public testing::Test {
   RealAgentd agentd;
 
   void contractOf(const std::string& name, const std::string& script) {
-    agentd.contract(name, "schedule: { every: 24h }\nrun: { mode: cycle, timeout: 1m, command: [\"/bin/sh\", \"-c\", " + Json(script).dump() + "] }\n");
+    agentd.contract(name, "schedule: { every: 24h }\nrun: { mode: cycle, timeout: 1m, command: [\"/bin/sh\", \"-c\", " +
+                              Json(script).dump() + "] }\n");
   }
   // The instance of a cycle that was started now.
   std::string runCycle(const std::string& agent) {
@@ -25,10 +26,12 @@ class Crash : public testing::Test {
   void killDaemon() {
     const pid_t old = agentd.daemon();
     ASSERT_EQ(::kill(old, SIGKILL), 0);
-    ASSERT_TRUE(eventually([&] {
-      const Answer info = agentd.ctl({"system", "info", "-o", "json"});
-      return info.status == 0 && info.json().value("pid", old) != old;
-    }, 20s));
+    ASSERT_TRUE(eventually(
+        [&] {
+          const Answer info = agentd.ctl({"system", "info", "-o", "json"});
+          return info.status == 0 && info.json().value("pid", old) != old;
+        },
+        20s));
   }
 };
 
@@ -54,7 +57,8 @@ TEST_F(Crash, WhatEndedWhileNobodyLookedIsHonouredWithItsTime) {
   const std::string task = agentd.addTask("run", "quick"), id = runCycle("quick");
   const pid_t launcher = agentd.launcher();
   ASSERT_EQ(::kill(launcher, SIGKILL), 0);  // the whole of agentd; rooms go on
-  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(agentd.prefix() + "/var/lib/agentd/instances/" + id + "/exit.json"); }));
+  ASSERT_TRUE(eventually(
+      [&] { return std::filesystem::exists(agentd.prefix() + "/var/lib/agentd/instances/" + id + "/exit.json"); }));
   agentd.start();
   EXPECT_EQ(agentd.statusOf(task), "done");
   const Json view = agentd.status(id);
@@ -82,7 +86,8 @@ TEST_F(Crash, ASpawnerThatWasKilledComesBackAndAgentsDoNotNotice) {
   for (const pid_t half : childrenOf(agentd.launcher())) {
     if (half != agentd.daemon()) ASSERT_EQ(::kill(half, SIGKILL), 0);
   }
-  EXPECT_TRUE(eventually([&] { return agentd.ctl({"pause", id}).status == 0 || agentd.status(id)["state"] == "paused"; }));
+  EXPECT_TRUE(
+      eventually([&] { return agentd.ctl({"pause", id}).status == 0 || agentd.status(id)["state"] == "paused"; }));
   EXPECT_EQ(agentd.status(id)["pid"], before["pid"]);
   EXPECT_EQ(agentd.ctl({"resume", id}).status, 0);
   EXPECT_EQ(agentd.ctl({"kill", id}).status, 0);

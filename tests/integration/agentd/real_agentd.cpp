@@ -18,13 +18,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string programPath(const std::string& name) { return name.front() == '/' ? name : std::string(AGENTOS_BIN_DIR) + "/" + name; }
+std::string programPath(const std::string& name) {
+  return name.front() == '/' ? name : std::string(AGENTOS_BIN_DIR) + "/" + name;
+}
 
 // Output goes to files: a pipe would need a reader while the program runs.
 pid_t startProgram(const std::vector<std::string>& command, const std::string& out, const std::string& err) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
-  const int outFd = ::open(out.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644), errFd = ::open(err.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  const int outFd = ::open(out.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644),
+            errFd = ::open(err.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, 0);
   ::dup2(outFd, 1);
@@ -32,7 +35,8 @@ pid_t startProgram(const std::vector<std::string>& command, const std::string& o
   std::vector<char*> argv;
   std::string program = programPath(command.front());
   argv.push_back(program.data());
-  for (std::size_t i = 1; i < command.size(); ++i) argv.push_back(const_cast<char*>(command[i].c_str()));  // NOLINT: execv's signature
+  for (std::size_t i = 1; i < command.size(); ++i)
+    argv.push_back(const_cast<char*>(command[i].c_str()));  // NOLINT: execv's signature
   argv.push_back(nullptr);
   ::execv(program.c_str(), argv.data());
   ::_exit(127);
@@ -141,7 +145,8 @@ Json RealAgentd::ask(std::vector<std::string> words) {
 
 void RealAgentd::contract(const std::string& name, const std::string& rest) {
   std::ofstream(prefix_ + "/etc/agents/" + name + ".yaml")
-      << "apiVersion: agentos/v0.2\nkind: AgentContract\nname: " << name << "\nbinding: flexible\n" << rest;
+      << "apiVersion: agentos/v0.2\nkind: AgentContract\nname: " << name << "\nbinding: flexible\n"
+      << rest;
 }
 
 void RealAgentd::config(const std::string& yaml) { std::ofstream(prefix_ + "/etc/agentd/agentd.yaml") << yaml; }
@@ -159,7 +164,9 @@ std::string RealAgentd::statusOf(const std::string& task) {
   return "nowhere";
 }
 
-std::string RealAgentd::output(const std::string& instance) { return readWhole(prefix_ + "/var/log/agentd/" + instance + "/output.log"); }
+std::string RealAgentd::output(const std::string& instance) {
+  return readWhole(prefix_ + "/var/log/agentd/" + instance + "/output.log");
+}
 
 std::size_t RealAgentd::countOutput(const std::string& instance, const std::string& needle) {
   const std::string text = output(instance);

@@ -49,7 +49,8 @@ policy: { allow_unlimited_without_controllers: true, programs: ["/opt/*"] }
 stop: { agents: keep, grace: 1m }
 limits: { concurrent_cycles: 3 }
 spawner: { uid_first: 1 }
-)", "agentd.yaml", "/etc/agentd");
+)",
+                           "agentd.yaml", "/etc/agentd");
   ASSERT_TRUE(config.has_value()) << config.error().front().message();
   EXPECT_EQ(config->company, "/etc/agentd/acme");
   EXPECT_EQ(config->contracts, (std::vector<std::string>{"/etc/agentd/one", "/two"}));
@@ -69,7 +70,8 @@ spawner: { uid_first: 1 }
 }
 
 TEST(Config, EveryProblemAtOnceEachWithItsPlaceAndWhatWouldBeRight) {
-  const auto lines = problemsOf("usr: x\nlimits:\n  concurrent_cycles: 0\n  records_kept: \"5\"\nstop: { agents: maybe }\nlog: text\n");
+  const auto lines = problemsOf(
+      "usr: x\nlimits:\n  concurrent_cycles: 0\n  records_kept: \"5\"\nstop: { agents: maybe }\nlog: text\n");
   ASSERT_EQ(lines.size(), 5U);
   EXPECT_EQ(lines[0], "agentd.yaml:1:1: usr: unknown key; did you mean \"user\"?");
   EXPECT_EQ(lines[1].find("agentd.yaml:3:22: limits.concurrent_cycles: \"0\""), 0U) << lines[1];
@@ -80,11 +82,13 @@ TEST(Config, EveryProblemAtOnceEachWithItsPlaceAndWhatWouldBeRight) {
 }
 
 TEST(Config, BadValuesAreRefused) {
-  for (const char* text : {"socket: { mode: \"0666\" }", "socket: { mode: 660 }", "stop: { grace: 10 }", "stop: { grace: -1s }",
-                           "models: [ { driver: magic } ]", "models: [ { driver: scripted } ]",
-                           "models: [ { driver: openai, base_url: \"http://x\" } ]", "models: [ { driver: scripted, script: x, extra: 1 } ]",
-                           "models: {}", "prices: { \"a\": { input: cheap } }", "prices: { \"a\": { inptu: 1 } }", "policy: { programs: /bin/* }",
-                           "services: { start: 'yes' }", "user: [a]", "- a", "a: &x 1", "user: a\nuser: b", "user: a\n---\nuser: b"}) {
+  for (const char* text :
+       {"socket: { mode: \"0666\" }", "socket: { mode: 660 }", "stop: { grace: 10 }", "stop: { grace: -1s }",
+        "models: [ { driver: magic } ]", "models: [ { driver: scripted } ]",
+        "models: [ { driver: openai, base_url: \"http://x\" } ]",
+        "models: [ { driver: scripted, script: x, extra: 1 } ]", "models: {}", "prices: { \"a\": { input: cheap } }",
+        "prices: { \"a\": { inptu: 1 } }", "policy: { programs: /bin/* }", "services: { start: 'yes' }", "user: [a]",
+        "- a", "a: &x 1", "user: a\nuser: b", "user: a\n---\nuser: b"}) {
     EXPECT_FALSE(problemsOf(text).empty()) << text;
   }
 }
@@ -100,15 +104,18 @@ TEST(Config, TheReferenceHasEveryKeyAndEveryDefaultIsValid) {
 TEST(Config, TheDocumentPrintsTheTableAsItIs) {
   auto page = readPath(std::string(AGENTOS_SOURCE_DIR) + "/docs/operations.md");
   ASSERT_TRUE(page);
-  EXPECT_NE(page->find(configReference()), std::string::npos) << "docs/operations.md ends with what `agentd --reference` prints";
+  EXPECT_NE(page->find(configReference()), std::string::npos)
+      << "docs/operations.md ends with what `agentd --reference` prints";
 }
 
 TEST(Options, TheCommandLineWinsOverTheFile) {
   test::ScratchDirectory directory;
   std::filesystem::create_directories(directory.path() + "/etc/agentd");
   std::ofstream(directory.path() + "/etc/agentd/agentd.yaml") << "user: somebody\ncompany: /from/file\n";
-  const std::vector<const char*> words = {"agentd", "--prefix", directory.path().c_str(), "--company", "/from/line", "--user", "nobody",
-                                          "--contracts", "/a", "--contracts", "/b"};
+  const std::vector<const char*> words = {"agentd",      "--prefix",    directory.path().c_str(),
+                                          "--company",   "/from/line",  "--user",
+                                          "nobody",      "--contracts", "/a",
+                                          "--contracts", "/b"};
   auto options = parseOptions(static_cast<int>(words.size()), words.data());
   ASSERT_TRUE(options) << options.error().message();
   auto config = configFor(*options);

@@ -34,18 +34,19 @@ class FakeSpawner final : public sandbox::Spawner {
     std::vector<int> signals() const {
       std::vector<int> seen;
       unsigned char message[64];
-      for (ssize_t got = 0; (got = ::recv(control.get(), message, sizeof message, MSG_DONTWAIT)) > 0;) seen.push_back(static_cast<int>(got));
+      for (ssize_t got = 0; (got = ::recv(control.get(), message, sizeof message, MSG_DONTWAIT)) > 0;)
+        seen.push_back(static_cast<int>(got));
       return seen;
     }
   };
 
   explicit FakeSpawner(std::string stateDirectory) : state_(std::move(stateDirectory)) {}
 
-  std::map<InstanceId, Room> rooms;          // alive under the keeper
-  std::vector<sandbox::RoomPlan> plans;      // everything that was asked for
+  std::map<InstanceId, Room> rooms;      // alive under the keeper
+  std::vector<sandbox::RoomPlan> plans;  // everything that was asked for
   std::set<InstanceId> swept;
-  std::optional<Error> refuseWith;           // the next spawns fail
-  bool killsEnd = true;                      // a kill ends the room with signal 9
+  std::optional<Error> refuseWith;  // the next spawns fail
+  bool killsEnd = true;             // a kill ends the room with signal 9
   int adoptions = 0;
 
   // agent-init's exit record, and its end. Without a record: it vanished.
@@ -86,18 +87,21 @@ class FakeSpawner final : public sandbox::Spawner {
     room.endedWriter.reset(ends[1]);
     auto directory = openDirectory(state_ + "/instances/" + plan.id.str());
     if (!directory) co_return std::unexpected(directory.error());
-    (void)replaceFile(directory->get(), "launch.jsonl", plan.launchRecord + "\n" + sandbox::formatLaunchFacts({room.identity, {}}) + "\n");
+    (void)replaceFile(directory->get(), "launch.jsonl",
+                      plan.launchRecord + "\n" + sandbox::formatLaunchFacts({room.identity, {}}) + "\n");
     co_return handOut(room);
   }
   Task<Result<sandbox::SpawnedRoom>> adopt(const InstanceId& id, const sandbox::ProcessIdentity& identity) override {
     auto found = rooms.find(id);
-    if (found == rooms.end() || found->second.dead || found->second.identity != identity) co_return fail(ErrorCode::kNotFound, "gone");
+    if (found == rooms.end() || found->second.dead || found->second.identity != identity)
+      co_return fail(ErrorCode::kNotFound, "gone");
     ++adoptions;
     co_return handOut(found->second);
   }
   Task<Result<std::vector<sandbox::LiveRoom>>> list() override {
     std::vector<sandbox::LiveRoom> live;
-    for (const auto& [id, room] : rooms) live.push_back({id, room.dead ? 0 : room.identity.pid, room.frozen, room.dead ? 0 : 1});
+    for (const auto& [id, room] : rooms)
+      live.push_back({id, room.dead ? 0 : room.identity.pid, room.frozen, room.dead ? 0 : 1});
     co_return live;
   }
   Task<Result<void>> freeze(const InstanceId& id) override { co_return setFrozen(id, true); }

@@ -11,8 +11,9 @@ namespace {
 
 constexpr State kStates[] = {State::kPending,  State::kStarting, State::kRunning, State::kPaused,
                              State::kStopping, State::kExited,   State::kLost,    State::kRefused};
-constexpr Event kEvents[] = {Event::kAdmitted, Event::kRefused, Event::kSpawned,   Event::kPause,   Event::kResume, Event::kStop,
-                             Event::kKill,     Event::kGraceOver, Event::kTimeout, Event::kEnded,   Event::kVanished};
+constexpr Event kEvents[] = {Event::kAdmitted, Event::kRefused, Event::kSpawned, Event::kPause,
+                             Event::kResume,   Event::kStop,    Event::kKill,    Event::kGraceOver,
+                             Event::kTimeout,  Event::kEnded,   Event::kVanished};
 
 using Table = std::map<std::pair<State, Event>, Transition>;
 const std::vector<Effect> kEnd = {Effect::kSettle, Effect::kSweep, Effect::kNotify};
@@ -77,7 +78,8 @@ TEST(Lifecycle, LiveStatesCanBeKilledAndEndAndFinalOnesNever) {
       EXPECT_EQ(transition(state, Event::kEnded)->to, State::kExited);
       EXPECT_EQ(transition(state, Event::kVanished)->to, State::kLost);
     } else if (state != State::kPending) {
-      for (const Event event : kEvents) EXPECT_FALSE(transition(state, event)) << nameOf(state) << " + " << nameOf(event);
+      for (const Event event : kEvents)
+        EXPECT_FALSE(transition(state, event)) << nameOf(state) << " + " << nameOf(event);
     }
   }
 }

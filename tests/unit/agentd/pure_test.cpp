@@ -127,7 +127,8 @@ TEST(Restarts, NotForWhatEndedWellWasStoppedOrIsACycle) {
 TEST(Policy, EveryGrantBeyondIsNamedWithTheKeyThatWouldAllowIt) {
   contract::Contract contract;
   contract.run.command = {"/opt/x"};
-  contract.workspace.mounts = {{"/etc", "/etc2", {}}, {"products/a", "/workspace", {}}, {"/srv/a/b", "/w", {}}, {"/srv/ab", "/v", {}}};
+  contract.workspace.mounts = {
+      {"/etc", "/etc2", {}}, {"products/a", "/workspace", {}}, {"/srv/a/b", "/w", {}}, {"/srv/ab", "/v", {}}};
   contract.network.egress = {"evil.example:443", "api.example:443"};
   contract.run.secrets = {"token"};
   PolicyConfig policy;
@@ -136,7 +137,8 @@ TEST(Policy, EveryGrantBeyondIsNamedWithTheKeyThatWouldAllowIt) {
   policy.egress = {"api.example:*"};
   auto checked = checkCompanyGrants(contract, policy);
   ASSERT_FALSE(checked);
-  for (const char* part : {"/opt/x", "\"/etc\"", "\"/srv/ab\"", "evil.example", "token", "policy.programs", "policy.mounts", "policy.egress", "policy.secrets"}) {
+  for (const char* part : {"/opt/x", "\"/etc\"", "\"/srv/ab\"", "evil.example", "token", "policy.programs",
+                           "policy.mounts", "policy.egress", "policy.secrets"}) {
     EXPECT_NE(checked.error().message().find(part), std::string::npos) << part;
   }
   EXPECT_EQ(checked.error().message().find("/srv/a/b"), std::string::npos);

@@ -26,13 +26,22 @@ struct Fixture {
     company = *company::Company::open(directory.path() + "/acme");
     contract.name = *AgentName::parse("maker");
     contract.run.command = {"/bin/true"};
-    for (const char* path : {"agents/state/maker", "agents/state/other", "agents/messages/maker", "agents/messages/other", "products/site"}) {
+    for (const char* path : {"agents/state/maker", "agents/state/other", "agents/messages/maker",
+                             "agents/messages/other", "products/site"}) {
       std::filesystem::create_directories(company->path() + "/" + path);
     }
   }
   RoomInput input() {
-    return {.id = id, .contract = contract, .paths = paths, .company = company.get(), .runtime = "/usr", .claim = {}, .trace = "t",
-            .logRotateAt = {1 << 20}, .logKeep = 4, .launchRecord = "{}"};
+    return {.id = id,
+            .contract = contract,
+            .paths = paths,
+            .company = company.get(),
+            .runtime = "/usr",
+            .claim = {},
+            .trace = "t",
+            .logRotateAt = {1 << 20},
+            .logKeep = 4,
+            .launchRecord = "{}"};
   }
   const sandbox::RoomMount* mountAt(const std::vector<sandbox::RoomMount>& mounts, const std::string& target) {
     auto found = std::ranges::find(mounts, target, &sandbox::RoomMount::target);
@@ -135,14 +144,15 @@ review: { required: true, by: [verifier] }
   std::filesystem::create_directories(directory.path() + "/maker.abc234");
   sandbox::ProcessIdentity identity{42, 4711, "boot", 99, 3};
   std::ofstream(directory.path() + "/maker.abc234/launch.jsonl")
-      << launchLine(instance) << '\n' << sandbox::formatLaunchFacts({identity, {{"a"}, {}, {"b"}}}) << '\n';
+      << launchLine(instance) << '\n'
+      << sandbox::formatLaunchFacts({identity, {{"a"}, {}, {"b"}}}) << '\n';
   auto record = readLaunchRecord(directory.fd(), instance.id());
   ASSERT_TRUE(record) << record.error().message();
   EXPECT_EQ(record->identity, identity);
   EXPECT_EQ(record->enforcement.missing, std::vector<std::string>{"b"});
   ASSERT_NE(record->contract, nullptr);
   contract::Contract back = *record->contract;
-  back.demands = loaded->demands;  // after admission nobody asks
+  back.demands = loaded->demands;                                                // after admission nobody asks
   EXPECT_EQ(contract::toJson(back).dump(1), contract::toJson(*loaded).dump(1));  // every value, defaults filled in
   EXPECT_EQ(back.digest, loaded->digest);
 }

@@ -25,7 +25,9 @@ class World {
   World() : World(std::make_unique<ScratchDirectory>()) {}
   // On a directory that an earlier world left.
   explicit World(const std::string& path) : root(path) { lay(); }
-  explicit World(std::unique_ptr<ScratchDirectory> owned) : directory(std::move(owned)), root(directory->path()) { lay(); }
+  explicit World(std::unique_ptr<ScratchDirectory> owned) : directory(std::move(owned)), root(directory->path()) {
+    lay();
+  }
 
   void lay() {
     config.user = "nobody";
@@ -36,7 +38,8 @@ class World {
     config.recordsKept = 50;
     config.stopGrace = 10s;
     config.policy.programs = {"/bin/*"};
-    if (!std::filesystem::exists(config.company)) EXPECT_TRUE(company::Company::init(config.company, "Acme", "UTC").has_value());
+    if (!std::filesystem::exists(config.company))
+      EXPECT_TRUE(company::Company::init(config.company, "Acme", "UTC").has_value());
     std::filesystem::create_directories(config.company + "/agents/contracts");
     std::filesystem::create_directories(config.contracts.front());
   }
@@ -45,8 +48,8 @@ class World {
   // A contract of root's: a shell command that is due when there is work.
   void contract(const std::string& name, const std::string& more = "schedule: { on: [task] }\n") {
     std::ofstream(config.contracts.front() + "/" + name + ".yaml")
-        << "apiVersion: agentos/v0.2\nkind: AgentContract\nname: " << name << "\nbinding: flexible\n" << more
-        << (more.find("run:") == std::string::npos ? "run: { mode: cycle, command: [\"/bin/true\"] }\n" : "");
+        << "apiVersion: agentos/v0.2\nkind: AgentContract\nname: " << name << "\nbinding: flexible\n"
+        << more << (more.find("run:") == std::string::npos ? "run: { mode: cycle, command: [\"/bin/true\"] }\n" : "");
   }
   TaskId task(const std::string& title, const std::string& assignedTo = "") {
     company::NewTask wanted;
