@@ -47,6 +47,17 @@ Result<void> thin(int dirFd, const std::string& name, std::string_view text) {
   return replaceFile(dirFd, name, kept, 0644);
 }
 
+// A head that does not go forward would take the place of an honest one when those are thinned.
+Result<bool> isNext(std::string_view text, const AuditHead& head) {
+  const auto lines = linesOf(text);
+  const auto last = lines.empty() ? std::nullopt : findHead(lines.back());
+  if (!last || head.sequence > last->sequence) return true;
+  if (head.sequence == last->sequence && head.hash == last->hash) return false;
+  return fail(ErrorCode::kAuditBroken,
+              "event " + std::to_string(head.sequence) + " is to be anchored after event " + std::to_string(last->sequence),
+              "the log goes forward only; when it was begun anew, move the anchor aside with the old one");
+}
+
 // What a crash left of a line goes, so that the next one does not grow out of it.
 Result<void> cutTo(int fd, std::size_t size) {
   if (::ftruncate(fd, static_cast<off_t>(size)) == 0) return {};
@@ -90,6 +101,8 @@ Result<void> appendAnchor(const std::string& path, const AuditHead& head, Timest
   auto text = readFile(directory.get(), place.name, kMaxFile);
   if (!text && text.error().code != ErrorCode::kNotFound) return std::unexpected(std::move(text).error());
   if (!text) return createFile(directory.get(), place.name, line, 0644);
+  AGENTOS_TRY(const bool next, isNext(*text, head));
+  if (!next) return {};
   if (text->size() > kThinAt) AGENTOS_CHECK(thin(directory.get(), place.name, *text));
   AGENTOS_TRY(Fd file, openBeneath(directory.get(), place.name, O_WRONLY | O_APPEND | O_CLOEXEC));
   if (!text->empty() && text->back() != '\n') AGENTOS_CHECK(cutTo(file.get(), text->rfind('\n') + 1));

@@ -45,6 +45,21 @@ TEST_F(AnchorTest, AnythingElseMalformedIsNamed) {
   EXPECT_THAT(heads.error().message(), ::testing::HasSubstr("anchors:2"));
 }
 
+// Whoever could send older heads again would fill the file with them until the honest ones are thinned away.
+TEST_F(AnchorTest, GoesForwardOnly) {
+  ASSERT_TRUE(appendAnchor(file_, head(5), clock_.now()));
+  EXPECT_TRUE(appendAnchor(file_, head(5), clock_.now())) << "said again after a restart";
+  for (const AuditHead& forged : {head(4), AuditHead{5, std::string(64, 'b')}}) {
+    auto kept = appendAnchor(file_, forged, clock_.now());
+    ASSERT_FALSE(kept);
+    EXPECT_EQ(kept.error().code, ErrorCode::kAuditBroken);
+  }
+  auto heads = readAnchors(file_);
+  ASSERT_TRUE(heads);
+  ASSERT_EQ(heads->size(), 1U);
+  EXPECT_EQ(heads->front().hash, std::string(64, 'a'));
+}
+
 TEST_F(AnchorTest, AGrownFileIsThinnedAndKeepsItsEnd) {
   std::string line = " " + std::string(64, 'a') + " 2026-11-20T00:00:00.000Z\n", many;
   for (int i = 1; many.size() <= (1 << 20); ++i) many += std::to_string(i) + line;
