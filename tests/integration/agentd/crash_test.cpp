@@ -25,6 +25,7 @@ class Crash : public testing::Test {
   }
   void killDaemon() {
     const pid_t old = agentd.daemon();
+    ASSERT_GT(old, 1) << "a signal to -1 would reach every process of the machine";
     ASSERT_EQ(::kill(old, SIGKILL), 0);
     ASSERT_TRUE(eventually(
         [&] {
@@ -56,6 +57,7 @@ TEST_F(Crash, WhatEndedWhileNobodyLookedIsHonouredWithItsTime) {
   agentd.start();
   const std::string task = agentd.addTask("run", "quick"), id = runCycle("quick");
   const pid_t launcher = agentd.launcher();
+  ASSERT_GT(launcher, 1);
   ASSERT_EQ(::kill(launcher, SIGKILL), 0);  // the whole of agentd; rooms go on
   ASSERT_TRUE(eventually(
       [&] { return std::filesystem::exists(agentd.prefix() + "/var/lib/agentd/instances/" + id + "/exit.json"); }));
@@ -69,6 +71,7 @@ TEST_F(Crash, WhatEndedWhileNobodyLookedIsHonouredWithItsTime) {
 TEST_F(Crash, NoHalfStaysAloneWhenTheLauncherIsKilled) {
   agentd.start();
   const pid_t launcher = agentd.launcher();
+  ASSERT_GT(launcher, 1);
   const auto halves = childrenOf(launcher);
   ASSERT_EQ(halves.size(), 2U);
   ASSERT_EQ(::kill(launcher, SIGKILL), 0);

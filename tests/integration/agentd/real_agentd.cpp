@@ -125,6 +125,7 @@ void RealAgentd::start() {
 }
 
 int RealAgentd::stop() {
+  if (launcher_ <= 1) return -1;  // a signal to -1 would reach every process of the machine
   ::kill(launcher_, SIGTERM);
   const int status = waitFor(launcher_);
   launcher_ = -1;
