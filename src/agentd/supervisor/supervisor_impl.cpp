@@ -162,11 +162,13 @@ asio::awaitable<Result<void>> SupervisorImpl::pause(InstanceId id, std::string a
   AGENTOS_CO_TRY(auto effects, happen(*instance, Event::kPause, actor));
   stopTimeout(*instance);
   auto frozen = co_await perform(instance, std::move(effects), Nanoseconds(0));
-  if (!frozen && instance->view.state == State::kPaused) {  // not frozen as a whole: running, as before
-    instance->view.state = State::kRunning;
-    startTimeout(*instance);
-    [[maybe_unused]] auto thawed = co_await parts_.spawner.thaw(id);
-    co_return std::unexpected(std::move(frozen).error());
+  if (!frozen) {
+    if (instance->view.state == State::kPaused) {  // not frozen as a whole: running, as before
+      instance->view.state = State::kRunning;
+      startTimeout(*instance);
+      [[maybe_unused]] auto thawed = co_await parts_.spawner.thaw(id);
+    }
+    co_return std::unexpected(std::move(frozen).error());  // or overtaken by a stop, whose thaw it did not undo
   }
   AGENTOS_CO_CHECK(parts_.runs.update(*instance));
   audit(*instance, "instance.paused", actor, Json::object(), true);
