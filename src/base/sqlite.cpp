@@ -96,6 +96,10 @@ Result<SqlStatement> Database::prepare(std::string_view sql) {
 std::int64_t Database::changes() const { return sqlite3_changes64(db_); }
 std::int64_t Database::lastRowId() const { return sqlite3_last_insert_rowid(db_); }
 
+// Ignoring failures: setting a constant outside a transaction only fails when memory ends.
+RelaxedCommits::RelaxedCommits(Database& db) : db_(db) { (void)db_.execute("PRAGMA synchronous=NORMAL"); }
+RelaxedCommits::~RelaxedCommits() { (void)db_.execute("PRAGMA synchronous=FULL"); }
+
 Result<Transaction> Transaction::begin(Database& db) {
   AGENTOS_CHECK(db.execute("BEGIN IMMEDIATE"));
   return Transaction(db);

@@ -73,6 +73,19 @@ class Database {
   sqlite3* db_;
 };
 
+// What is committed while it lives is not waited for: it outlives this process at once, and the machine with the next
+// commit made after it (the write-ahead log is synced as a whole). Not inside a transaction.
+class RelaxedCommits {
+ public:
+  explicit RelaxedCommits(Database& db);
+  ~RelaxedCommits();
+  RelaxedCommits(const RelaxedCommits&) = delete;
+  RelaxedCommits& operator=(const RelaxedCommits&) = delete;
+
+ private:
+  Database& db_;
+};
+
 // BEGIN IMMEDIATE … COMMIT; rolled back when it goes without commit(). Not nested.
 class Transaction {
  public:
