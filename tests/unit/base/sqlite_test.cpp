@@ -80,6 +80,23 @@ TEST(Database, NamesAFullDisk) {
   ::umount2(dir.path().c_str(), MNT_DETACH);
 }
 
+TEST(Database, RelaxedCommitsAreWaitedForAgainAfterwards) {
+  ScratchDirectory dir;
+  auto db = Database::open(dir.path() + "/t.db").value();
+  const auto synchronous = [&] {
+    auto pragma = db->prepare("PRAGMA synchronous").value();
+    EXPECT_TRUE(pragma.step().value());
+    return pragma.integer(0);
+  };
+  ASSERT_EQ(synchronous(), 2) << "FULL";
+  {
+    RelaxedCommits relaxed(*db);
+    EXPECT_EQ(synchronous(), 1) << "NORMAL";
+    ASSERT_TRUE(db->execute("CREATE TABLE t (i); INSERT INTO t VALUES (1)"));
+  }
+  EXPECT_EQ(synchronous(), 2);
+}
+
 TEST(Database, SaysWhatWasWrongWithAStatement) {
   auto db = Database::open(":memory:").value();
   EXPECT_THAT(db->execute("SELEKT").error().message(), testing::HasSubstr("SELEKT"));
