@@ -157,9 +157,10 @@ void LineSplitter::cut() {
     log_.frame(stream_, true, rest.substr(0, end));
     rest.remove_prefix(end + 1);
   }
-  if (rest.size() == line_.size()) {
+  if (rest.size() == line_.size()) {  // a line longer than a frame may be
     log_.frame(stream_, false, rest);
-    rest = {};
+    used_ = 0;
+    return;
   }
   std::memmove(line_.data(), rest.data(), rest.size());
   used_ = rest.size();
