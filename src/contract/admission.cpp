@@ -138,12 +138,12 @@ class Judge {
              const std::string& file) {
     if (machine_.controllers.contains(controller)) return met(path, demand, file);
     const std::string why = "no " + controller + " controller in cgroup v2 here";
-    const std::string remedy =
-        "mount cgroup v2 with the " + controller + " controller, or binding: flexible where root's policy allows it";
+    const std::string remedy = "mount cgroup v2 with the " + controller + " controller, or binding: flexible";
     if (const auto other = machine_.standIns.find(controller); other != machine_.standIns.end()) {
       return lacking(path, demand, why, remedy, other->second);
     }
-    lacking(path, demand, why, remedy, "no limit", machine_.allowUnlimited);
+    lacking(path, demand, why, remedy + " and root's policy.allow_unlimited_without_controllers: true in agentd.yaml",
+            "no limit", machine_.allowUnlimited);
   }
 
   void cpu(const std::string& path, const std::string& demand) {
