@@ -118,10 +118,15 @@ std::string RealAgentd::log() const { return readWhole(prefix_ + "/agentd.log");
 
 void RealAgentd::start() {
   const std::string file = prefix_ + "/agentd.log";
+  cgroupRoot_.clear();
   launcher_ = startProgram({"agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"}, file, file);
-  const bool ready = eventually([&] { return ctl({"system", "info", "-o", "json"}).status == 0; }, 20s);
+  // It answers while it recovers; the control group is known once the spawner has told of the machine.
+  const bool ready = eventually([&] {
+    const Answer info = ctl({"system", "info", "-o", "json"});
+    if (info.status == 0) cgroupRoot_ = fieldOf(info.json(), "cgroup_root");
+    return info.status == 0 && !cgroupRoot_.empty();
+  }, 20s);
   ASSERT_TRUE(ready) << log();
-  cgroupRoot_ = fieldOf(ask({"system", "info"}), "cgroup_root");
 }
 
 int RealAgentd::stop() {
