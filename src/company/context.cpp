@@ -145,6 +145,7 @@ Result<void> addInbox(Composer& composer, const Company& company, const AgentNam
   std::ranges::sort(messages, {},
                     [](const Message& m) { return std::tuple(!m.urgent, m.sent, m.id.str().size(), m.id); });
   std::vector<std::string> entries;
+  entries.reserve(messages.size());
   for (const Message& message : messages) entries.push_back(messageText(message));
   composer.list("inbox", "Your inbox", entries, kInboxTokens);
   return {};

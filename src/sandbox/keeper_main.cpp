@@ -22,7 +22,7 @@ void waitForEnd() {
   sigset_t set;
   ::sigemptyset(&set);
   for (int number : {SIGTERM, SIGINT}) ::sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   int number = 0;
   ::sigwait(&set, &number);
 }

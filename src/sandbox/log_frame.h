@@ -18,7 +18,7 @@ namespace agentos::sandbox {
 enum class LogStream : std::uint8_t { kStdout, kStderr, kSystem };
 inline constexpr std::array<std::string_view, 3> kStreamNames = {"stdout", "stderr", "system"};
 
-inline constexpr std::size_t kMaxLine = 16 * 1024;
+inline constexpr std::size_t kMaxLine = std::size_t{16} << 10;
 inline constexpr std::size_t kLogTimeLength = 24;
 inline constexpr std::size_t kMaxFrame = kLogTimeLength + 1 + 6 + 1 + 1 + 1 + kMaxLine + 1;
 inline constexpr const char* kLogName = "output.log";

@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::size_t kMaxArguments = 1024;
 constexpr std::size_t kMaxVariables = 512;
-constexpr std::size_t kMaxString = 128 * 1024;  // one argument or variable: the kernel's MAX_ARG_STRLEN
-constexpr std::size_t kMaxArgumentBytes = 768 * 1024;
+constexpr std::size_t kMaxString = std::size_t{128} * 1024;  // one argument or variable: the kernel's MAX_ARG_STRLEN
+constexpr std::size_t kMaxArgumentBytes = std::size_t{768} * 1024;
 constexpr std::size_t kMaxMounts = 24;  // with the rest of a room's descriptors, well within kMaxPassed
-constexpr std::size_t kMaxRecord = 256 * 1024;
+constexpr std::size_t kMaxRecord = std::size_t{256} * 1024;
 
 // The room's own; nothing is mounted on or beneath them.
 constexpr std::array<std::string_view, 12> kReserved = {"/usr",  "/etc", "/dev",   "/proc",  "/sys",    "/bin",
@@ -148,7 +148,9 @@ const MountRule* ruleFor(const Policy& policy, std::string_view source) {
 
 // A writable tree of root's that holds a read-only one: mounted from above, the lower one would be writable too.
 const MountRule* closedRuleBeneath(const Policy& policy, std::string_view source) {
-  auto closed = [&](const MountRule& rule) { return !rule.writable && rule.prefix != source && isBeneath(rule.prefix, source); };
+  auto closed = [&](const MountRule& rule) {
+    return !rule.writable && rule.prefix != source && isBeneath(rule.prefix, source);
+  };
   auto found = std::ranges::find_if(policy.mounts, closed);
   return found == policy.mounts.end() ? nullptr : &*found;
 }
@@ -171,7 +173,8 @@ Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
                    "read-only, or `writable: true` in root's rule for " + rule->prefix);
   }
   if (const MountRule* closed = mount.writable ? closedRuleBeneath(policy, mount.source) : nullptr) {
-    return refused("a writable mount of " + mount.source + ", which holds " + closed->prefix, "read-only, or a source beside it");
+    return refused("a writable mount of " + mount.source + ", which holds " + closed->prefix,
+                   "read-only, or a source beside it");
   }
   return AllowedMount{mount, rule->owner.value_or(policy.peerUid), rule->group.value_or(policy.peerGid)};
 }

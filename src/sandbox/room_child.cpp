@@ -243,7 +243,7 @@ class RoomBuilder {
     require(::close_range(static_cast<unsigned>(used), ~0U, CLOSE_RANGE_CLOEXEC) == 0, "close_range");
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     require(::prctl(PR_SET_PDEATHSIG, 0) == 0, "prctl(PR_SET_PDEATHSIG)");
     char name[] = "agent-init";
     std::array<char*, 2> argv{name, nullptr};

@@ -41,7 +41,8 @@ Result<void> writeProc(std::int32_t pid, const char* file, const std::string& te
 // The child's E: "<errno, three digits> <step>".
 Error childError(std::string_view text) {
   int number = 0;
-  std::from_chars(text.data(), text.data() + std::min<std::size_t>(text.size(), 3), number);
+  const std::string_view digits = text.substr(0, 3);
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
   std::string step(text.size() > 4 ? text.substr(4) : "an unnamed step");
   return failErrno(number, std::move(step), {}, ErrorCode::kSandboxSetup).error().within("building the room");
 }
@@ -127,6 +128,7 @@ Result<void> SpawnJob::mapIds() {
 Result<void> SpawnJob::sendParts() {
   AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_));
   std::vector<int> fds;
+  fds.reserve(parts.fds.size());
   for (const auto& fd : parts.fds) fds.push_back(fd.get());
   AGENTOS_TRY(bool sent, sendPacket(sync_.get(), parts.letters, fds));
   if (!sent) return fail(ErrorCode::kSandboxSetup, "the child's socket is full");

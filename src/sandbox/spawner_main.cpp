@@ -84,7 +84,7 @@ Fd takeSignals() {
   sigset_t set;
   ::sigemptyset(&set);
   for (int number : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 

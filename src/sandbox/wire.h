@@ -17,7 +17,7 @@
 namespace agentos::sandbox {
 
 // The largest message on a socket; what is larger travels as a memfd.
-inline constexpr std::size_t kMaxMessage = 64 * 1024;
+inline constexpr std::size_t kMaxMessage = std::size_t{64} << 10;
 
 class Writer {
  public:

@@ -19,6 +19,8 @@ namespace {
 constexpr std::chrono::milliseconds kFirst{100}, kMost{10'000};
 constexpr std::chrono::seconds kSettled{30};
 
+// The launcher is one thread, and its children are copies of it until they exec.
+// NOLINTBEGIN(concurrency-mt-unsafe)
 [[noreturn]] void die(const std::string& what) {
   const std::string line = "agentd: " + what + ": " + std::strerror(errno) + "\n";
   [[maybe_unused]] auto written = ::write(STDERR_FILENO, line.data(), line.size());
@@ -45,8 +47,9 @@ void dropTo(const UserIdentity& user) {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (plan.user) dropTo(*plan.user);
-  // Set after the ids: changing them clears it.
-  if (::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0) die("PDEATHSIG");
+  // Set after the ids: changing them clears it. SIGKILL: a half that is asked to end would stop the agents on its way, and
+  // one that is still starting would not hear, and hold the socket against the next agentd.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die("PDEATHSIG");
   if (::getppid() != launcher) ::_exit(0);  // it died in between
   for (const int fd : plan.keepFds) {
     if (::fcntl(fd, F_SETFD, 0) != 0) die("a descriptor for " + plan.name);
@@ -78,6 +81,8 @@ Result<UserIdentity> findUser(const std::string& name) {
   user.groups.resize(static_cast<std::size_t>(std::max(0, count)));
   return user;
 }
+
+// NOLINTEND(concurrency-mt-unsafe)
 
 Result<pid_t> startChild(const ChildPlan& plan) {
   const pid_t launcher = ::getpid();

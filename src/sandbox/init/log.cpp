@@ -96,7 +96,7 @@ void LogFile::flush() {
 std::string LogFile::lossFrame() const {
   auto time = logTime(clockNs(CLOCK_REALTIME));
   return std::string(time.data(), time.size()) + " system F " + std::to_string(lost_) +
-         " lines lost: " + std::strerror(lossErrno_) + "\n";
+         " lines lost: " + std::strerror(lossErrno_) + "\n";  // NOLINT(concurrency-mt-unsafe): agent-init is one thread
 }
 
 void LogFile::noteLoss(std::uint32_t frames, int err) {

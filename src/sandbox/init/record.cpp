@@ -112,7 +112,7 @@ Result<void> ExitRecordFile::commit(const ExitRecord& record) {
   std::string text = formatExitRecord(record);
   auto written = write(text);
   for (int retry = 0; !written && retry < 2; ++retry) {
-    if (retry > 0) sleep(1);
+    if (retry > 0) sleep(1);  // NOLINT(concurrency-mt-unsafe): agent-init is one thread
     discard();
     written = write(text);
   }

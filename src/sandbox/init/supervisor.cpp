@@ -35,7 +35,7 @@ Fd makeSignalFd() {
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
   for (int number : kForwarded) sigaddset(&set, number);
-  sigprocmask(SIG_BLOCK, &set, nullptr);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return Fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
