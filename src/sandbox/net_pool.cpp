@@ -102,7 +102,7 @@ void NetPool::run() {
     }
     // The room that needs one makes it itself, and says so if that fails too.
     logLine(made.error().message());
-    wake_.wait(lock);
+    if (!stopping_) wake_.wait(lock);  // nobody wakes it a second time for the end
   }
 }
 
