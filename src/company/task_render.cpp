@@ -48,6 +48,7 @@ std::optional<std::string> timeOrNone(std::string_view key, const std::optional<
 
 std::vector<std::string> textsOf(const std::vector<TaskId>& ids) {
   std::vector<std::string> texts;
+  texts.reserve(ids.size());
   for (const TaskId& id : ids) texts.push_back(id.str());
   return texts;
 }
