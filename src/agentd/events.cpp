@@ -6,14 +6,31 @@
 
 namespace agentos::agentd {
 
+namespace {
+
+// A disk that was full or read-only may have room again. A log that was tampered with is not opened again.
+bool mayHavePassed(const Error& error) {
+  return error.code == ErrorCode::kDiskFull || error.code == ErrorCode::kReadOnly;
+}
+
+}  // namespace
+
+// A log that a write stopped is opened again with the next event: no step after a full disk goes unrecorded.
+Result<govern::AuditEntry> Events::keep(govern::AuditEvent event, Write write) {
+  auto entry = (log_.*write)(event);
+  if (entry || !mayHavePassed(entry.error())) return entry;
+  if (!log_.reopen()) return entry;
+  return (log_.*write)(std::move(event));
+}
+
 Result<govern::AuditEntry> Events::record(govern::AuditEvent event) {
-  AGENTOS_TRY(auto entry, log_.append(std::move(event)));
+  AGENTOS_TRY(auto entry, keep(std::move(event), &govern::AuditLog::append));
   tell(entry);
   return entry;
 }
 
 Result<govern::AuditEntry> Events::note(govern::AuditEvent event) {
-  AGENTOS_TRY(auto entry, log_.appendSoon(std::move(event)));
+  AGENTOS_TRY(auto entry, keep(std::move(event), &govern::AuditLog::appendSoon));
   tell(entry);
   return entry;
 }

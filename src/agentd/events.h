@@ -31,6 +31,8 @@ class Events {
   govern::AuditLog& log() { return log_; }
 
  private:
+  using Write = Result<govern::AuditEntry> (govern::AuditLog::*)(govern::AuditEvent);
+  Result<govern::AuditEntry> keep(govern::AuditEvent event, Write write);
   void tell(const govern::AuditEntry& entry);
   govern::AuditLog& log_;
   std::string auditDirectory_;
