@@ -69,7 +69,7 @@ class Launcher {
   Fd lock_, socket_, signals_, headsIn_, headsOut_;
   Kept spawner_, daemon_;
   bool ending_ = false, over_ = false;
-  bool served_ = false;  // the daemon was ready once: from then on its end is an accident
+  bool served_ = false;  // the daemon was ready once: from then on its end is an accident, as one by a signal always is
   std::optional<TimePoint> killAt_;
   std::optional<govern::AuditHead> head_;  // the newest, not anchored yet
   TimePoint anchoredAt_{};
@@ -196,7 +196,7 @@ void Launcher::ended(Kept& kept, int status) {
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   if (isDaemon &&
-      (!served_ || code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, no accident
+      ((!served_ && code >= 0) || code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, no accident
     over_ = ending_ = true;
     status_ = code < 0 ? 1 : code;
     return;
