@@ -62,8 +62,8 @@ struct Child {
   bool inPay = false;
 };
 
-// Born in pay/: to enter it later by cgroup.procs waits for a grace period of RCU, which is many milliseconds on a quiet
-// machine. The spawner has made the two files that the kernel asks about writable for the room's root.
+// Born in pay/: to enter it later by cgroup.procs waits for a grace period of RCU, which is many milliseconds on a
+// quiet machine. The spawner has made the two files that the kernel asks about writable for the room's root.
 Child forkIntoPay() {
   clone_args arguments{};
   arguments.flags = CLONE_INTO_CGROUP;
@@ -108,9 +108,12 @@ Result<void> becomeUser(const InitPlan& plan) {
   return {};
 }
 
-// Signals as a fresh process has them: the spawner's ignored ones are inherited over execve otherwise.
+// Signals as a fresh process has them: the spawner's ignored ones are inherited over execve otherwise. By the kernel's
+// own call: glibc's refuses 32 and 33, which it uses itself, and whoever started agentd may have ignored those, too.
 void resetSignals() {
-  for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
+  constexpr std::size_t kMaskBytes = 8;               // of the kernel's sigset_t
+  constexpr std::array<unsigned long, 4> kDefault{};  // its struct sigaction: SIG_DFL, no flags, nothing masked
+  for (int number = 1; number < NSIG; ++number) syscall(SYS_rt_sigaction, number, kDefault.data(), nullptr, kMaskBytes);
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
