@@ -52,8 +52,10 @@ Result<std::chrono::seconds> offsetAt(Timestamp time, std::string_view zone) {
 // Takes exactly `digits` digits off the front.
 bool takeNumber(std::string_view& text, std::size_t digits, unsigned& value) {
   if (text.size() < digits) return false;
-  auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
-  if (error != std::errc() || end != text.data() + digits || text[0] == '-') return false;
+  const char* last = text.data() + digits;
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the end is given
+  auto [end, error] = std::from_chars(text.data(), last, value);
+  if (error != std::errc() || end != last || text[0] == '-') return false;
   text.remove_prefix(digits);
   return true;
 }

@@ -22,6 +22,7 @@ Armed parseArmed(const char* text) {
 }
 
 Armed& armedFault() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read once; nothing here sets the environment
   static Armed armed = parseArmed(std::getenv("AGENTOS_FAULT"));
   return armed;
 }

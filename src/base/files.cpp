@@ -159,6 +159,7 @@ Result<std::vector<std::string>> listDirectory(int dirFd) {
   }
   std::vector<std::string> names;
   errno = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own is safe (readdir(3))
   while (dirent* entry = ::readdir(directory.get())) {
     std::string name = entry->d_name;
     if (name != "." && name != "..") names.push_back(std::move(name));

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "base/fd.h"
 
@@ -61,9 +62,10 @@ Error explainUnreachable(const std::string& path) {
             0,
             {}};
   }
-  std::string why = error == ENOENT         ? "there is no socket " + path
-                    : error == ECONNREFUSED ? "nobody listens on " + path
-                                            : "connecting to " + path + " failed: " + std::strerror(error);
+  std::string why = error == ENOENT ? "there is no socket " + path
+                    : error == ECONNREFUSED
+                        ? "nobody listens on " + path
+                        : "connecting to " + path + " failed: " + std::generic_category().message(error);
   return {ErrorCode::kUnreachable,
           "agentd does not run here: " + why,
           "start it (systemctl start agentd, or agentd --prefix DIR --company DIR), or name its socket with --socket, "

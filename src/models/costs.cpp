@@ -36,7 +36,7 @@ Result<Fd> openFolder(int companyRootFd) {
 // The file as it is read from its end backwards, a block at a time, until `enough` says so: a day's file may be long,
 // and only what follows the ledger's mark is of interest.
 Result<std::string> readTail(int fd, std::int64_t after) {
-  constexpr off_t kBlock = 64 * 1024;
+  constexpr off_t kBlock = 64 << 10;
   off_t from = lseek(fd, 0, SEEK_END);
   std::string tail;
   while (from > 0) {

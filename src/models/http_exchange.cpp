@@ -9,8 +9,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kMostBuffered = 256 * 1024;
-constexpr std::size_t kMostHeaderBytes = 256 * 1024;
+constexpr std::size_t kMostBuffered = 256 << 10;
+constexpr std::size_t kMostHeaderBytes = 256 << 10;
 
 long milliseconds(Nanoseconds time) {
   return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(time).count());

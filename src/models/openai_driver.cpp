@@ -21,7 +21,7 @@ namespace {
 namespace asio = boost::asio;
 using Deadline = HttpExchange::Deadline;
 
-constexpr std::size_t kMostErrorBytes = 64 * 1024;
+constexpr std::size_t kMostErrorBytes = 64 << 10;
 constexpr Nanoseconds kLongestWait = std::chrono::seconds(30);
 constexpr Nanoseconds kDrain = std::chrono::milliseconds(100);
 

@@ -27,6 +27,9 @@ Json schema(Json properties, std::vector<std::string> required) {
           {"additionalProperties", false}};
 }
 
+// Json::empty() says false of an empty text.
+bool isBlank(const Json& text) { return text.is_string() && text.get_ref<const std::string&>().empty(); }
+
 // A model's handoff, completed by what the runner saw: the files that were written are named even when it forgot them.
 Json handoffFrom(const ToolContext& room, const Json& arguments) {
   Json handoff = Json::object();
@@ -38,10 +41,10 @@ Json handoffFrom(const ToolContext& room, const Json& arguments) {
       handoff[field] = (*given)[field];
   }
   const auto summary = arguments.find("summary");
-  if (handoff["changed"] == "" && summary != arguments.end() && summary->is_string()) handoff["changed"] = *summary;
+  if (isBlank(handoff["changed"]) && summary != arguments.end() && summary->is_string()) handoff["changed"] = *summary;
   const Json seen = room.diary.handoff();
   for (const char* field : {"attempted", "changed"})
-    if (handoff[field] == "") handoff[field] = seen[field];
+    if (isBlank(handoff[field])) handoff[field] = seen[field];
   return handoff;
 }
 

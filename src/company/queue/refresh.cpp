@@ -253,7 +253,7 @@ std::optional<StoredClaim> FileTaskQueue::revoke(const TaskId& id) {
   const auto held = claims_->find(id);
   if (!held || !*held || (*held)->session != session_) return std::nullopt;
   dropClaim(id, (*held)->claim.epoch);
-  return **held;
+  return *held;
 }
 
 void FileTaskQueue::tellOutside(const char* kind, const TaskId& id, TaskStatus status, std::string detail,
