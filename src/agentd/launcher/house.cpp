@@ -9,8 +9,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
 #include "agentd/http/listen.h"
 #include "base/files.h"
@@ -85,6 +87,15 @@ void makeReadable(const std::filesystem::path& tree, std::error_code& error) {
   }
 }
 
+// The pid file is ours already, so whoever listens is the half of a launcher that was killed, and is dying.
+Result<Fd> listenWhenFree(const std::string& path, mode_t mode) {
+  for (int tries = 0;; ++tries) {
+    auto socket = listenUnix(path, mode);
+    if (socket || socket.error().code != ErrorCode::kAlreadyRunning || tries == 40) return socket;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
 }  // namespace
 
 Result<void> makeHouse(const Paths& paths, const UserIdentity& user) {
@@ -117,7 +128,7 @@ Result<void> installRuntime(const Paths& paths, const std::string& programDirect
 Result<Fd> openApiSocket(const Config& config, const UserIdentity& user) {
   const std::string path = config.paths.socket();
   const mode_t mode = static_cast<mode_t>(config.socketMode);
-  AGENTOS_TRY(auto socket, listenUnix(path, mode));
+  AGENTOS_TRY(auto socket, listenWhenFree(path, mode));
   const group* named = config.socketGroup.empty() ? nullptr : ::getgrnam(config.socketGroup.c_str());
   if (!config.socketGroup.empty() && named == nullptr) {
     return fail(ErrorCode::kConfig, "there is no group \"" + config.socketGroup + "\" for the socket",
