@@ -37,7 +37,11 @@ Response list(const ApiServices& api, const http::Request& request) {
 }
 
 Result<InstanceId> named(const ApiServices& api, const http::Request& request) {
-  return api.supervisor.resolve(request.parameter("id"));
+  auto found = api.supervisor.resolve(request.parameter("id"));
+  // While it recovers, who is not known yet may well be there.
+  std::string why = !found && api.notReady ? api.notReady() : "";
+  if (why.empty() || found.error().code != ErrorCode::kNotFound) return found;
+  return fail(ErrorCode::kUnavailable, found.error().what + " yet: agentd is " + why, "ask again in a moment");
 }
 
 Response show(const ApiServices& api, const http::Request& request) {
