@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a request on agentd's API to the first instruction of the agent, in its room with every wall, launch record
-// durable, all books kept; beside bubblewrap --unshare-all and beside the floor (support/floor.h), in turns, in one run.
-// Then rooms per second, from request to swept, beside the same two.
+// durable, all books kept; beside bubblewrap --unshare-all and beside the floor (support/floor.h), in turns, in one
+// run. Then rooms per second, from request to swept, beside the same two.
 //
 //   api_bench <bin directory> [rounds] [runs for the rate]
 #include <sys/stat.h>
@@ -28,7 +28,8 @@ std::string contractOf(const std::string& name) {
   const std::string programs = fs::path(AGENTOS_FIRST).parent_path();
   return "apiVersion: agentos/v0.2\nkind: AgentContract\nname: " + name +
          "\nbinding: flexible\nrun: { mode: job, command: [\"/programs/first_instruction\", \"/home/agent/at\"] }\n"
-         "restart: { policy: no }\nworkspace: { mounts: [ { source: " + programs + ", target: /programs, mode: ro } ] }\n";
+         "restart: { policy: no }\nworkspace: { mounts: [ { source: " +
+         programs + ", target: /programs, mode: ro } ] }\n";
 }
 
 // What the program wrote.
@@ -48,7 +49,8 @@ struct Series {
 
 class ApiBench {
  public:
-  explicit ApiBench(const std::string& bin) : house_(bin, {fs::path(AGENTOS_FIRST).parent_path()}), floor_(AGENTOS_FIRST) {
+  explicit ApiBench(const std::string& bin)
+      : house_(bin, {fs::path(AGENTOS_FIRST).parent_path()}), floor_(AGENTOS_FIRST) {
     for (int i = 0; i < kAtOnce; ++i) {
       connections_.push_back(std::make_unique<Connection>(house_.socket()));
       fs::create_directories(home(i));
@@ -101,10 +103,11 @@ void measureStarts(ApiBench& bench, std::vector<Series>& all, int rounds) {
       series.whole.add(static_cast<double>(nowNs() - before) / 1e6);
     }
   }
-  std::printf("%d rounds in turns, load %s    first instruction p50/p95/p99 ms      to the end, swept p50/p95 ms\n", rounds, load().c_str());
+  std::printf("%d rounds in turns, load %s    first instruction p50/p95/p99 ms      to the end, swept p50/p95 ms\n",
+              rounds, load().c_str());
   for (const auto& series : all) {
-    std::printf("  %-14s %30.2f %8.2f %8.2f %24.2f %8.2f\n", series.name.c_str(), series.first.median(), series.first.at(0.95), series.first.at(0.99),
-                series.whole.median(), series.whole.at(0.95));
+    std::printf("  %-14s %30.2f %8.2f %8.2f %24.2f %8.2f\n", series.name.c_str(), series.first.median(),
+                series.first.at(0.95), series.first.at(0.99), series.whole.median(), series.whole.at(0.95));
   }
   std::printf("  agentd's answer to the request: %.2f ms\n", bench.answered.median());
 }
@@ -130,7 +133,8 @@ void measureRates(const std::vector<std::pair<std::string, std::function<void(in
     for (std::size_t i = 0; i < all.size(); ++i) seconds[i].add(1.0 / rate(all[i].second, runs / kSlices));
   }
   std::printf("rooms a second over %d runs, %d at once, teardown included, load %s\n", runs, kAtOnce, load().c_str());
-  for (std::size_t i = 0; i < all.size(); ++i) std::printf("  %-14s %8.0f\n", all[i].first.c_str(), 1.0 / seconds[i].median());
+  for (std::size_t i = 0; i < all.size(); ++i)
+    std::printf("  %-14s %8.0f\n", all[i].first.c_str(), 1.0 / seconds[i].median());
   const double ours = 1.0 / seconds[0].median();
   for (std::size_t i = 1; i < all.size(); ++i) {
     const double theirs = 1.0 / seconds[i].median();

@@ -39,11 +39,13 @@ class Endpoint final : public http::Application {
     route_.handler = [](http::RequestPtr, http::Stream& stream) -> boost::asio::awaitable<http::Response> {
       co_await stream.begin(http::text({}, "text/event-stream"));
       for (int i = 0; i < 20; ++i) {
-        co_await stream.write(R"(data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"token "}}]})"
-                              "\n\n");
+        co_await stream.write(
+            R"(data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"token "}}]})"
+            "\n\n");
       }
-      co_await stream.write(R"(data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})"
-                            "\n\ndata: [DONE]\n\n");
+      co_await stream.write(
+          R"(data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})"
+          "\n\ndata: [DONE]\n\n");
       co_return http::Response{};
     };
   }
@@ -75,8 +77,9 @@ test::RawClient connectTo(std::uint16_t port) {
 // From the request's first byte to the first token; the rest of the stream is read, too.
 std::chrono::nanoseconds firstToken(test::RawClient& client) {
   const std::string body = R"({"model":"bench/model","stream":true,"messages":[{"role":"user","content":"hello"}]})";
-  const std::string request = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: " +
-                              std::to_string(body.size()) + "\r\n\r\n" + body;
+  const std::string request =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body;
   auto before = Clock::now();
   if (!client.send(request) || !client.receiveUntil("token ")) {
     std::fprintf(stderr, "gateway_bench: no token came: %s\n", client.received().c_str());
@@ -89,7 +92,8 @@ std::chrono::nanoseconds firstToken(test::RawClient& client) {
 
 double microseconds(Times& times, double share) {
   std::ranges::sort(times);
-  return static_cast<double>(times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * share)].count()) / 1000.0;
+  return static_cast<double>(times[static_cast<std::size_t>(static_cast<double>(times.size() - 1) * share)].count()) /
+         1000.0;
 }
 
 // The gateway with one room, as the daemon has it.
@@ -109,11 +113,14 @@ struct Rig {
     spec.price = {MicroUsd{1'000'000}, MicroUsd{1'000'000}, MicroUsd{0}};
     if (auto added = registry.add(std::move(driver), {spec}); !added) std::exit(1);
     meter = std::make_unique<models::Meter>(registry, *ledger, [](const models::Ledger::Settlement&) {});
-    gateway = std::make_unique<Gateway>(GatewayServices{loop.io, clock, supervisor, *meter, registry, *ledger, *events});
+    gateway =
+        std::make_unique<Gateway>(GatewayServices{loop.io, clock, supervisor, *meter, registry, *ledger, *events});
   }
   std::uint16_t open() {
-    auto contract = must(Result<contract::Contract>(*contract::loadContract(
-        "apiVersion: agentos/v0.2\nkind: AgentContract\nname: bench\nmodelPolicy: { allow: [\"bench/*\"] }\nbudget: { per_run_usd: 1000.00 }\n", "bench")));
+    auto contract = must(Result<contract::Contract>(
+        *contract::loadContract("apiVersion: agentos/v0.2\nkind: AgentContract\nname: bench\nmodelPolicy: { allow: "
+                                "[\"bench/*\"] }\nbudget: { per_run_usd: 1000.00 }\n",
+                                "bench")));
     supervisor.add("bench.aaaaaa", State::kRunning, std::make_shared<const contract::Contract>(std::move(contract)));
     std::vector<Fd> listeners;
     listeners.push_back(must(listenTcp("127.0.0.1:0")));
@@ -163,12 +170,18 @@ int main(int argc, char** argv) {
   http::Server server(endpointLoop.io, endpoint, {});
   Fd listener = must(listenTcp("127.0.0.1:0"));
   std::uint16_t bare = portOf(listener);
-  endpointLoop.run([&] { server.listen(std::move(listener)); return 0; });
+  endpointLoop.run([&] {
+    server.listen(std::move(listener));
+    return 0;
+  });
   std::unique_ptr<Rig> rig = loop.run([&] { return std::make_unique<Rig>(loop, root, bare); });
   std::uint16_t metered = loop.run([&] { return rig->open(); });
   measure(bare, metered, argc > 2 ? std::atoi(argv[2]) : 500);
   loop.await(rig->gateway->closeAll());
-  loop.run([&] { rig.reset(); return 0; });
+  loop.run([&] {
+    rig.reset();
+    return 0;
+  });
   endpointLoop.await(server.close(std::chrono::milliseconds(0)));
   if (argc > 1) std::filesystem::remove_all(root);
   return 0;

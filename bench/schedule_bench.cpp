@@ -48,7 +48,8 @@ int measure(int agents) {
   std::printf("%-44s %8.0f ms\n", "start, contracts read and the first look", started / 1000);
   std::printf("%-44s %8.2f us   %.1f times the floor of %.2f us (the queue's index alone)\n",
               "idle tick, for one agent", tick, tick / floor, floor);
-  bench::print({"idle tick over " + std::to_string(agents) + " cycle agents, an agent", tick, "us", "the queue's index alone", floor});
+  bench::print({"idle tick over " + std::to_string(agents) + " cycle agents, an agent", tick, "us",
+                "the queue's index alone", floor});
   const auto processes = static_cast<double>(world.spawner.plans.size());
   bench::print({"processes it started", processes, "", "", NAN, "0", processes == 0});
   return world.spawner.plans.empty() ? 0 : 1;

@@ -4,10 +4,11 @@
 //
 //   sleepers_bench <bin directory> [agents] [rounds] [seconds]
 //
-// Memory of a process is its proportional share (PSS, smaps_rollup). Kernel memory of the rooms is the difference of what
-// /proc/meminfo counts as kernel memory (Slab, KernelStack, PageTables, SecPageTables, Percpu) and Shmem (the rooms' tmpfs)
-// between before they were started, with them, and after they are gone; other programs move these counters, too, hence
-// rounds and medians. MemAvailable's difference is shown beside it: it counts everything once, and everybody.
+// Memory of a process is its proportional share (PSS, smaps_rollup). Kernel memory of the rooms is the difference of
+// what /proc/meminfo counts as kernel memory (Slab, KernelStack, PageTables, SecPageTables, Percpu) and Shmem (the
+// rooms' tmpfs) between before they were started, with them, and after they are gone; other programs move these
+// counters, too, hence rounds and medians. MemAvailable's difference is shown beside it: it counts everything once, and
+// everybody.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +29,8 @@ std::map<std::string, double> fieldsOf(const std::string& path) {
   std::map<std::string, double> fields;
   std::istringstream text(readWhole(path));
   for (std::string line; std::getline(text, line);) {
-    if (auto colon = line.find(':'); colon != std::string::npos) fields[line.substr(0, colon)] = std::atof(line.c_str() + colon + 1);
+    if (auto colon = line.find(':'); colon != std::string::npos)
+      fields[line.substr(0, colon)] = std::atof(line.c_str() + colon + 1);
   }
   return fields;
 }
@@ -42,7 +44,8 @@ struct Memory {
 Memory memory() {
   auto fields = fieldsOf("/proc/meminfo");
   Memory now{0, fields["MemAvailable"]};
-  for (const char* name : {"Slab", "KernelStack", "PageTables", "SecPageTables", "Percpu", "Shmem"}) now.kernel += fields[name];
+  for (const char* name : {"Slab", "KernelStack", "PageTables", "SecPageTables", "Percpu", "Shmem"})
+    now.kernel += fields[name];
   return now;
 }
 
@@ -84,7 +87,8 @@ class Sleepers {
   void startAll(int count) {
     for (int i = 0; i < count; ++i) {
       const std::string contract = "apiVersion: agentos/v0.2\nkind: AgentContract\nname: sleeper-" + std::to_string(i) +
-                                   "\nbinding: flexible\nrun: { mode: service, command: [\"/bin/sleep\", \"100000\"] }\nrestart: { policy: no }\n";
+                                   "\nbinding: flexible\nrun: { mode: service, command: [\"/bin/sleep\", \"100000\"] "
+                                   "}\nrestart: { policy: no }\n";
       const Json made = api_.call("POST", "/v1/agents", dumpJson({{"contract", contract}}));
       ids_.push_back(made.value("id", ""));
     }
@@ -138,9 +142,11 @@ void measureMemory(Sleepers& sleepers, int agents, int rounds) {
   }
   double daemon = pssOf(sleepers.daemon()), halves = 0;
   for (pid_t pid : sleepers.own()) halves += pssOf(pid);
-  std::printf("%d sleepers, %d rounds, load %s; an agent holds %.0f KiB in its processes (PSS), %.0f KiB in the kernel (%.0f … %.0f);"
-              " MemAvailable fell by %.0f KiB an agent\n", agents, rounds, load().c_str(), user.median(), kernel.median(), kernel.at(0), kernel.at(1),
-              available.median());
+  std::printf(
+      "%d sleepers, %d rounds, load %s; an agent holds %.0f KiB in its processes (PSS), %.0f KiB in the kernel (%.0f … "
+      "%.0f);"
+      " MemAvailable fell by %.0f KiB an agent\n",
+      agents, rounds, load().c_str(), user.median(), kernel.median(), kernel.at(0), kernel.at(1), available.median());
   const double whole = daemon / 1024, one = (user.median() + kernel.median()) / 1024;
   print({"agentd with " + std::to_string(agents) + " sleepers: PSS", whole, "MiB", "", NAN, "<= 32", whole <= 32});
   print({"  with launcher, keeper and spawner", halves / 1024, "MiB", "", NAN, "<= 32", halves / 1024 <= 32});

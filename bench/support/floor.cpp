@@ -41,8 +41,10 @@ void check(bool good, int step) {
 void makeRoot(const char* program, const char* home) {
   // The home is opened before its path is covered.
   int homeFd = ::open(home, O_PATH | O_DIRECTORY | O_CLOEXEC), programFd = ::open(program, O_PATH | O_CLOEXEC);
-  int homeTree = static_cast<int>(::syscall(SYS_open_tree, homeFd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  int programTree = static_cast<int>(::syscall(SYS_open_tree, programFd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  int homeTree =
+      static_cast<int>(::syscall(SYS_open_tree, homeFd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  int programTree =
+      static_cast<int>(::syscall(SYS_open_tree, programFd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   check(homeTree >= 0 && programTree >= 0, 1);
   check(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, 2);
   check(::mount("tmpfs", kRoot, "tmpfs", kPlain, "mode=755") == 0, 3);
@@ -117,7 +119,8 @@ void Floor::run(const std::string& home) const {
   if (::pipe2(pair, O_CLOEXEC) != 0) stop("pipe");
   Fd reading(pair[0]), writing(pair[1]);
   clone_args arguments{};
-  arguments.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_INTO_CGROUP;
+  arguments.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                    CLONE_NEWCGROUP | CLONE_INTO_CGROUP;
   arguments.exit_signal = SIGCHLD;
   arguments.cgroup = static_cast<std::uint64_t>(groupFd.get());
   auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
@@ -135,8 +138,9 @@ void Floor::run(const std::string& home) const {
 }
 
 std::vector<std::string> bubblewrapCommand(const std::string& program, const std::string& home) {
-  return {"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc",
-          "--dev", "/dev", "--tmpfs", "/tmp", "--bind", home, "/home", "--ro-bind", program, "/first", "--", "/first", "/home/at"};
+  return {"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/usr",   "/usr",    "--symlink", "usr/lib64", "/lib64",
+          "--proc",         "/proc",         "--dev",     "/dev",   "--tmpfs", "/tmp",      "--bind",    home,
+          "/home",          "--ro-bind",     program,     "/first", "--",      "/first",    "/home/at"};
 }
 
 }  // namespace agentos::bench

@@ -74,7 +74,8 @@ Connection::Connection(const std::string& socket) : fd_(::socket(AF_UNIX, SOCK_S
   address.sun_family = AF_UNIX;
   if (socket.size() >= sizeof address.sun_path) stop("the path of the socket is too long: " + socket);
   std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
-  if (::connect(fd_.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) != 0) fd_.reset();
+  if (::connect(fd_.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) != 0)
+    fd_.reset();
 }
 
 bool Connection::receive() {
@@ -86,9 +87,11 @@ bool Connection::receive() {
 
 Connection::Answer Connection::ask(const std::string& method, const std::string& target, const std::string& body) {
   if (!fd_) return {};
-  std::string request = method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+  std::string request = method + " " + target +
+                        " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
                         std::to_string(body.size()) + "\r\n\r\n" + body;
-  if (::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) return {};
+  if (::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+    return {};
   while (buffer_.find("\r\n\r\n") == std::string::npos) {
     if (!receive()) return {};
   }
@@ -105,30 +108,35 @@ Connection::Answer Connection::ask(const std::string& method, const std::string&
 
 Json Connection::call(const std::string& method, const std::string& target, const std::string& body) {
   Answer answer = ask(method, target, body);
-  if (answer.status < 200 || answer.status > 299) stop(method + " " + target + ": " + std::to_string(answer.status) + " " + answer.body);
+  if (answer.status < 200 || answer.status > 299)
+    stop(method + " " + target + ": " + std::to_string(answer.status) + " " + answer.body);
   return Json::parse(answer.body, nullptr, false);
 }
 
 House* House::standing_ = nullptr;
 
-House::House(std::string bin, const std::vector<std::string>& mounts) : bin_(std::move(bin)), prefix_(benchDirectory() + "/agentd-bench-" + randomToken(6)) {
+House::House(std::string bin, const std::vector<std::string>& mounts)
+    : bin_(std::move(bin)), prefix_(benchDirectory() + "/agentd-bench-" + randomToken(6)) {
   if (::geteuid() != 0) stop("needs root");
   fs::create_directories(prefix_ + "/etc/agentd");
   fs::create_directories(prefix_ + "/etc/agents");
   fs::permissions(prefix_, fs::perms(0755));
   std::string list;
   for (const auto& mount : mounts) list += (list.empty() ? "\"" : ", \"") + mount + "\"";
-  std::ofstream(prefix_ + "/etc/agentd/agentd.yaml") << "stop: { grace: 500ms }\nlog: { level: warn }\n"
-                                                     << "policy: { allow_unlimited_without_controllers: true, mounts: [" << list << "] }\n";
+  std::ofstream(prefix_ + "/etc/agentd/agentd.yaml")
+      << "stop: { grace: 500ms }\nlog: { level: warn }\n"
+      << "policy: { allow_unlimited_without_controllers: true, mounts: [" << list << "] }\n";
   const std::string company = prefix_ + "/acme";
-  if (waitFor(start({bin_ + "/agentctl", "company", "init", company, "--user", "nobody"}, prefix_ + "/init.log")) != 0) {
+  if (waitFor(start({bin_ + "/agentctl", "company", "init", company, "--user", "nobody"}, prefix_ + "/init.log")) !=
+      0) {
     stop("company init: " + readWhole(prefix_ + "/init.log"));
   }
   standing_ = this;
   std::atexit([] {
     if (standing_ != nullptr) standing_->tearDown();
   });
-  launcher_ = start({bin_ + "/agentd", "--prefix", prefix_, "--company", company, "--user", "nobody"}, prefix_ + "/agentd.log");
+  launcher_ =
+      start({bin_ + "/agentd", "--prefix", prefix_, "--company", company, "--user", "nobody"}, prefix_ + "/agentd.log");
   waitUntilReady();
 }
 
@@ -152,7 +160,8 @@ void House::tearDown() {
   ::kill(launcher_, SIGTERM);
   waitFor(launcher_);
   launcher_ = -1;
-  if (!cgroupRoot_.empty() && fs::exists(cgroupRoot_)) waitFor(start({bin_ + "/agentd-keeper", "--remove", "--root", cgroupRoot_}));
+  if (!cgroupRoot_.empty() && fs::exists(cgroupRoot_))
+    waitFor(start({bin_ + "/agentd-keeper", "--remove", "--root", cgroupRoot_}));
   std::error_code ignored;
   fs::remove_all(prefix_, ignored);
 }

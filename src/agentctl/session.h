@@ -40,8 +40,8 @@ class Session {
   Nanoseconds timeout_;
 };
 
-// Work and mail may be for an agent that is yet to come; a name mistyped looks the same. What to say when no contract in
-// force is called so (or, as tasks may have it, begins so: "agent-000" of agent-000-steward); empty otherwise.
+// Work and mail may be for an agent that is yet to come; a name mistyped looks the same. What to say when no contract
+// in force is called so (or, as tasks may have it, begins so: "agent-000" of agent-000-steward); empty otherwise.
 std::string warningOfNobody(Session& session, const std::string& agent);
 
 }  // namespace agentos::agentctl

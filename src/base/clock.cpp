@@ -29,8 +29,12 @@ Civil civilOf(Nanoseconds sinceEpoch) {
   auto days = date::floor<date::days>(sinceEpoch);
   date::year_month_day ymd{date::sys_days(days)};
   auto seconds = static_cast<unsigned>(date::floor<std::chrono::seconds>(sinceEpoch - days).count());
-  return {int(ymd.year()),    static_cast<unsigned>(ymd.month()), static_cast<unsigned>(ymd.day()),
-          seconds / 3600, seconds / 60 % 60,                  seconds % 60};
+  return {int(ymd.year()),
+          static_cast<unsigned>(ymd.month()),
+          static_cast<unsigned>(ymd.day()),
+          seconds / 3600,
+          seconds / 60 % 60,
+          seconds % 60};
 }
 
 std::string format(const char* pattern, auto... values) {
@@ -132,7 +136,8 @@ Result<std::string> formatLocal(Timestamp time, std::string_view zone) {
   Civil at = civilOf(time.time_since_epoch() + offset);
   auto minutes = offset.count() / 60;
   return format("%04d-%02u-%02uT%02u:%02u:%02u%c%02d:%02d", at.year, at.month, at.day, at.hour, at.minute, at.second,
-                minutes < 0 ? '-' : '+', static_cast<int>(std::abs(minutes) / 60), static_cast<int>(std::abs(minutes) % 60));
+                minutes < 0 ? '-' : '+', static_cast<int>(std::abs(minutes) / 60),
+                static_cast<int>(std::abs(minutes) % 60));
 }
 
 Result<std::string> localDate(Timestamp time, std::string_view zone) {

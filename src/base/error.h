@@ -58,16 +58,16 @@ std::unexpected<Error> failErrno(int err, std::string what, std::string remedy =
 // The CO_ forms are for coroutines.
 #define AGENTOS_CAT2(a, b) a##b
 #define AGENTOS_CAT(a, b) AGENTOS_CAT2(a, b)
-#define AGENTOS_TRY_IMPL(ret, tmp, decl, ...)                        \
-  auto tmp = (__VA_ARGS__);                                          \
+#define AGENTOS_TRY_IMPL(ret, tmp, decl, ...)                            \
+  auto tmp = (__VA_ARGS__);                                              \
   if (!tmp) ret std::unexpected<agentos::Error>(std::move(tmp).error()); \
   decl = *std::move(tmp)
 #define AGENTOS_TRY(decl, ...) AGENTOS_TRY_IMPL(return, AGENTOS_CAT(agentosTry_, __LINE__), decl, __VA_ARGS__)
 #define AGENTOS_CO_TRY(decl, ...) AGENTOS_TRY_IMPL(co_return, AGENTOS_CAT(agentosTry_, __LINE__), decl, __VA_ARGS__)
-#define AGENTOS_CHECK_IMPL(ret, tmp, ...)                                              \
-  do {                                                                                 \
-    auto tmp = (__VA_ARGS__);                                                          \
-    if (!tmp) ret std::unexpected<agentos::Error>(std::move(tmp).error());             \
+#define AGENTOS_CHECK_IMPL(ret, tmp, ...)                                  \
+  do {                                                                     \
+    auto tmp = (__VA_ARGS__);                                              \
+    if (!tmp) ret std::unexpected<agentos::Error>(std::move(tmp).error()); \
   } while (false)
 #define AGENTOS_CHECK(...) AGENTOS_CHECK_IMPL(return, AGENTOS_CAT(agentosCheck_, __LINE__), __VA_ARGS__)
 #define AGENTOS_CO_CHECK(...) AGENTOS_CHECK_IMPL(co_return, AGENTOS_CAT(agentosCheck_, __LINE__), __VA_ARGS__)

@@ -198,7 +198,8 @@ Result<void> createFile(int dirFd, const std::string& name, std::string_view byt
 
 Result<FileStamp> stampOf(int dirFd, const std::string& name) {
   struct stat info{};
-  if (::fstatat(dirFd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return failErrno(errno, "cannot look at " + name);
+  if (::fstatat(dirFd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    return failErrno(errno, "cannot look at " + name);
   return stampFrom(info);
 }
 
@@ -221,7 +222,9 @@ Result<StampedContent> readStamped(int dirFd, const std::string& name, std::size
 Result<void> rewriteFile(int dirFd, const std::string& name, std::string_view bytes, const FileStamp& seen) {
   struct stat old{};
   if (::fstatat(dirFd, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) != 0) return failErrno(errno, "cannot look at " + name);
-  auto changed = [&] { return fail(ErrorCode::kConflict, name + " was changed by somebody else meanwhile", "read it again"); };
+  auto changed = [&] {
+    return fail(ErrorCode::kConflict, name + " was changed by somebody else meanwhile", "read it again");
+  };
   if (stampFrom(old) != seen) return changed();
   std::string temporary = temporaryName(name);
   AGENTOS_CHECK(fillTemporary(dirFd, temporary, bytes, old.st_mode & 07777));
@@ -239,7 +242,8 @@ Result<void> rewriteFile(int dirFd, const std::string& name, std::string_view by
               out.st_size == old.st_size && out.st_mtim.tv_sec == old.st_mtim.tv_sec &&
               out.st_mtim.tv_nsec == old.st_mtim.tv_nsec;
   if (!same) {
-    // Where `name` was moved away in this instant, theirs goes back under its name; failing that too, it stays beside it.
+    // Where `name` was moved away in this instant, theirs goes back under its name; failing that too, it stays beside
+    // it.
     if (renameat2(dirFd, temporary, dirFd, name, RENAME_EXCHANGE) == 0) {
       ::unlinkat(dirFd, temporary.c_str(), 0);
     } else {

@@ -16,7 +16,8 @@
 
 namespace agentos {
 
-// A directory by absolute path, as the operator named it (symbolic links followed): O_PATH is not set, so it can be synced.
+// A directory by absolute path, as the operator named it (symbolic links followed): O_PATH is not set, so it can be
+// synced.
 Result<Fd> openDirectory(const std::string& path);
 // Makes the path's missing directories with this mode, then opens it.
 Result<Fd> makeDirectories(const std::string& path, mode_t mode);

@@ -23,7 +23,8 @@ bool isLower(char c) { return c >= 'a' && c <= 'z'; }
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::unexpected<Error> malformed(std::string_view kind, std::string_view text, std::string_view right) {
-  return fail(ErrorCode::kIdMalformed, "'" + std::string(text.substr(0, 80)) + "' is no " + std::string(kind), std::string(right));
+  return fail(ErrorCode::kIdMalformed, "'" + std::string(text.substr(0, 80)) + "' is no " + std::string(kind),
+              std::string(right));
 }
 
 bool isAgentName(std::string_view text) {
@@ -66,9 +67,9 @@ Result<void> AgentNameKind::check(std::string_view text) {
 
 Result<void> InstanceIdKind::check(std::string_view text) {
   auto dot = text.rfind('.');
-  bool good = dot != std::string_view::npos && isAgentName(text.substr(0, dot)) &&
-              text.size() - dot - 1 == kTokenLength &&
-              std::ranges::all_of(text.substr(dot + 1), [](char c) { return kTokenLetters.find(c) != std::string_view::npos; });
+  bool good =
+      dot != std::string_view::npos && isAgentName(text.substr(0, dot)) && text.size() - dot - 1 == kTokenLength &&
+      std::ranges::all_of(text.substr(dot + 1), [](char c) { return kTokenLetters.find(c) != std::string_view::npos; });
   if (good) return {};
   return malformed("instance id", text, "an agent name, a dot and six of a-z 2-7, as `agentctl ps` shows it");
 }

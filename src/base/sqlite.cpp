@@ -7,7 +7,8 @@ namespace agentos {
 namespace {
 
 std::unexpected<Error> failSql(sqlite3* db, int status, std::string_view doing) {
-  std::string what = "database: " + std::string(doing) + ": " + (db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(status));
+  std::string what =
+      "database: " + std::string(doing) + ": " + (db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(status));
   switch (status & 0xff) {
     case SQLITE_FULL:
       return fail(ErrorCode::kDiskFull, what, "free some space");
@@ -69,12 +70,14 @@ bool SqlStatement::isNull(int column) const { return sqlite3_column_type(stateme
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   sqlite3* handle = nullptr;
-  int status = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  int status =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<Database> db(new Database(handle));
   if (status != SQLITE_OK) return failSql(handle, status, "opening " + path);
   sqlite3_busy_timeout(handle, 2000);
-  AGENTOS_CHECK(db->execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
-                            "PRAGMA wal_autocheckpoint=1000; PRAGMA temp_store=MEMORY;"));
+  AGENTOS_CHECK(
+      db->execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
+                  "PRAGMA wal_autocheckpoint=1000; PRAGMA temp_store=MEMORY;"));
   return db;
 }
 
@@ -88,7 +91,8 @@ Result<void> Database::execute(const std::string& sql) {
 
 Result<SqlStatement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  int status = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  int status =
+      sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (status != SQLITE_OK) return failSql(db_, status, sql);
   return SqlStatement(db_, statement);
 }

@@ -32,8 +32,13 @@ constexpr std::array kSizes = {
 };
 // Largest first: formatDuration takes them in this order.
 constexpr std::array kTimes = {
-    Unit{"d", 86'400'000'000'000}, Unit{"h", 3'600'000'000'000}, Unit{"m", 60'000'000'000}, Unit{"s", 1'000'000'000},
-    Unit{"ms", 1'000'000},         Unit{"us", 1'000},            Unit{"ns", 1},
+    Unit{"d", 86'400'000'000'000},
+    Unit{"h", 3'600'000'000'000},
+    Unit{"m", 60'000'000'000},
+    Unit{"s", 1'000'000'000},
+    Unit{"ms", 1'000'000},
+    Unit{"us", 1'000},
+    Unit{"ns", 1},
 };
 
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
@@ -44,8 +49,8 @@ std::optional<std::int64_t> times(std::int64_t a, std::int64_t b) {
   return product;
 }
 
-// A decimal number at the front of `text`, as an exact multiple of 1/scale (a power of ten): "0.5" at scale 1000 is 500.
-// Empty when there is no number, it is too large, or it has more decimals than the scale keeps.
+// A decimal number at the front of `text`, as an exact multiple of 1/scale (a power of ten): "0.5" at scale 1000 is
+// 500. Empty when there is no number, it is too large, or it has more decimals than the scale keeps.
 std::optional<std::int64_t> takeDecimal(std::string_view& text, std::int64_t scale) {
   std::int64_t value = 0;
   bool digits = false;
@@ -158,7 +163,8 @@ std::string formatDuration(Nanoseconds value) {
 }
 
 std::string formatUsd(MicroUsd value) {
-  std::uint64_t magnitude = value.count < 0 ? 0 - static_cast<std::uint64_t>(value.count) : static_cast<std::uint64_t>(value.count);
+  std::uint64_t magnitude =
+      value.count < 0 ? 0 - static_cast<std::uint64_t>(value.count) : static_cast<std::uint64_t>(value.count);
   std::string decimals = std::to_string(1'000'000 + magnitude % 1'000'000).substr(1);
   if (decimals.ends_with("0000")) decimals.resize(2);
   return (value.count < 0 ? "-" : "") + std::to_string(magnitude / 1'000'000) + "." + decimals;

@@ -53,9 +53,10 @@ Result<bool> isNext(std::string_view text, const AuditHead& head) {
   const auto last = lines.empty() ? std::nullopt : findHead(lines.back());
   if (!last || head.sequence > last->sequence) return true;
   if (head.sequence == last->sequence && head.hash == last->hash) return false;
-  return fail(ErrorCode::kAuditBroken,
-              "event " + std::to_string(head.sequence) + " is to be anchored after event " + std::to_string(last->sequence),
-              "the log goes forward only; when it was begun anew, move the anchor aside with the old one");
+  return fail(
+      ErrorCode::kAuditBroken,
+      "event " + std::to_string(head.sequence) + " is to be anchored after event " + std::to_string(last->sequence),
+      "the log goes forward only; when it was begun anew, move the anchor aside with the old one");
 }
 
 // What a crash left of a line goes, so that the next one does not grow out of it.

@@ -16,9 +16,9 @@ namespace agentos::govern {
 // other malformed line is kAuditBroken with its place.
 Result<std::vector<AuditHead>> readAnchors(const std::string& path);
 
-// Durable on return; the head of an empty log is passed over, and so is the one that was kept last. One that goes back is
-// kAuditBroken and not kept. A file that has grown beyond 1 MiB is thinned first: every second of its older lines goes,
-// which weakens nothing as long as they come slowly, since each head stands for everything before it.
+// Durable on return; the head of an empty log is passed over, and so is the one that was kept last. One that goes back
+// is kAuditBroken and not kept. A file that has grown beyond 1 MiB is thinned first: every second of its older lines
+// goes, which weakens nothing as long as they come slowly, since each head stands for everything before it.
 Result<void> appendAnchor(const std::string& path, const AuditHead& head, Timestamp time);
 
 }  // namespace agentos::govern

@@ -69,7 +69,8 @@ Result<bool> FreezeJob::look() {
   AGENTOS_TRY(auto asked, readGroupFile(pay_.get(), "cgroup.freeze"));
   if (!asked.starts_with(wanted)) {
     // Whoever asks last is obeyed: the thaw of a stop is not undone by the pause that it overtook.
-    if (written_) return fail(ErrorCode::kConflict, id_.str() + (freeze_ ? " was thawed" : " was frozen") + " meanwhile");
+    if (written_)
+      return fail(ErrorCode::kConflict, id_.str() + (freeze_ ? " was thawed" : " was frozen") + " meanwhile");
     AGENTOS_CHECK(writeGroupFile(pay_.get(), "cgroup.freeze", wanted));
   }
   written_ = true;

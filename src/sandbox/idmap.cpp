@@ -19,8 +19,8 @@
 namespace agentos::sandbox {
 namespace {
 
-// A process that does nothing but be in a new user namespace while its map is written. It does not outlive a spawner that
-// is killed meanwhile: it would keep its sockets and locks open for ever.
+// A process that does nothing but be in a new user namespace while its map is written. It does not outlive a spawner
+// that is killed meanwhile: it would keep its sockets and locks open for ever.
 pid_t startHolder() {
   pid_t spawner = ::getpid();
   pid_t pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, nullptr, nullptr, nullptr, nullptr));

@@ -28,8 +28,8 @@ enum InitDescriptor : int {
   kInitPayDirFd = 9,
   kInitSeccompFd = 10,   // memfd: struct sock_filter[] (seccomp.h)
   kInitListenerFd = 11,  // the first of InitPlan::listeners, in the plan's order
-  // kInitListenerFd + InitPlan::listeners: the lock on the room's uid range (slots.h). agent-init never touches it: that
-  // it stays open until the end is what keeps the range taken. The payload does not get it.
+  // kInitListenerFd + InitPlan::listeners: the lock on the room's uid range (slots.h). agent-init never touches it:
+  // that it stays open until the end is what keeps the range taken. The payload does not get it.
 };
 
 // The sync socket: one letter a message, and after kSyncFailed the reason. In order:

@@ -41,7 +41,7 @@ struct RoomPlan {
   std::vector<std::pair<std::string, std::string>> env;
   std::string workDir = "/home/agent";
   std::string hostName;
-  std::vector<RoomMount> mounts;  // scratch (/home/agent), /company…, /runtime, /context, /workspace…
+  std::vector<RoomMount> mounts;           // scratch (/home/agent), /company…, /runtime, /context, /workspace…
   std::vector<std::uint16_t> listenPorts;  // bound on 127.0.0.1 inside, descriptors passed up in this order: 4242, 4243
   Limits limits;
   Bytes logRotateAt{16 << 20};
@@ -61,11 +61,11 @@ struct Enforcement {
 
 // Who a process is across a restart of agentd: pid alone may be reused, pid and start time are not.
 struct ProcessIdentity {
-  std::int32_t pid = 0;             // of agent-init, in the host's pid namespace
-  std::uint64_t startTicks = 0;     // field 22 of /proc/pid/stat
+  std::int32_t pid = 0;          // of agent-init, in the host's pid namespace
+  std::uint64_t startTicks = 0;  // field 22 of /proc/pid/stat
   std::string bootId;
-  std::uint64_t cgroupInode = 0;    // of <keeper>/<instance>
-  std::uint32_t slot = 0;           // uid range: policy.uidFirst + slot * 65536
+  std::uint64_t cgroupInode = 0;  // of <keeper>/<instance>
+  std::uint32_t slot = 0;         // uid range: policy.uidFirst + slot * 65536
   bool operator==(const ProcessIdentity&) const = default;
 };
 
@@ -74,10 +74,10 @@ struct ExitRecord {
   std::optional<int> code;    // exit status, or
   std::optional<int> signal;  // the signal that ended it
   bool coreDumped = false;
-  bool execFailed = false;    // the program could not be started; `detail` says why
+  bool execFailed = false;  // the program could not be started; `detail` says why
   std::string detail;
-  std::int64_t startedNs = 0, endedNs = 0;  // CLOCK_REALTIME
-  std::int64_t ranNs = 0;                   // CLOCK_BOOTTIME difference
+  std::int64_t startedNs = 0, endedNs = 0;                  // CLOCK_REALTIME
+  std::int64_t ranNs = 0;                                   // CLOCK_BOOTTIME difference
   std::uint64_t cpuUsec = 0, memoryPeak = 0, oomKills = 0;  // what the pay group said, 0 where it cannot
   bool operator==(const ExitRecord&) const = default;
 };
@@ -93,13 +93,13 @@ struct LiveRoom {
 
 // What this machine can enforce; said at start, in `system info` and used by admission.
 struct PlatformReport {
-  std::string cgroupMode;                  // "unified", "hybrid", "legacy"
-  std::string cgroupRoot;                  // where the keeper's tree is
-  std::vector<std::string> controllers;    // enabled for instances
+  std::string cgroupMode;                // "unified", "hybrid", "legacy"
+  std::string cgroupRoot;                // where the keeper's tree is
+  std::vector<std::string> controllers;  // enabled for instances
   int landlockAbi = 0;
   bool idmappedMounts = false;
   std::string kernel;
-  std::vector<std::string> warnings;       // one sentence each
+  std::vector<std::string> warnings;  // one sentence each
   bool operator==(const PlatformReport&) const = default;
 };
 

@@ -23,7 +23,8 @@ constexpr std::uint64_t kInt = 0xffffffff;  // the kernel reads 32 bits of an in
 constexpr std::uint64_t kNamespaceFlags =
     CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 constexpr std::uint64_t kAskPersonality = 0xffffffff;
-constexpr std::uint64_t kWaitKillableRecv = 1 << 5;  // SECCOMP_FILTER_FLAG_…, Linux 5.19; Debian 12's headers may lack it
+constexpr std::uint64_t kWaitKillableRecv = 1
+                                            << 5;  // SECCOMP_FILTER_FLAG_…, Linux 5.19; Debian 12's headers may lack it
 
 // Adds rules until one fails, and then remembers why.
 class RuleSet {

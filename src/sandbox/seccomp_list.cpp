@@ -104,10 +104,9 @@ constexpr std::array kGroups = {
     SeccompGroup{"self-restraint", kSelfRestraint},
 };
 
-constexpr std::array kNamespaces = std::to_array<Names>({
-    "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "sethostname", "setdomainname", "fsopen",
-    "fsconfig", "fsmount", "fspick", "open_tree", "move_mount", "mount_setattr"
-});
+constexpr std::array kNamespaces = std::to_array<Names>(
+    {"unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "sethostname", "setdomainname", "fsopen",
+     "fsconfig", "fsmount", "fspick", "open_tree", "move_mount", "mount_setattr"});
 
 constexpr std::array kForbidden = std::to_array<Names>({
     // into another process

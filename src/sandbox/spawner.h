@@ -15,9 +15,9 @@ namespace agentos::sandbox {
 
 struct SpawnedRoom {
   ProcessIdentity identity;
-  Fd pidfd;                    // of agent-init; readable when it has ended
-  Fd control;                  // connected to agent-init (init_protocol.h)
-  std::vector<Fd> listeners;   // in the order of RoomPlan::listenPorts
+  Fd pidfd;                   // of agent-init; readable when it has ended
+  Fd control;                 // connected to agent-init (init_protocol.h)
+  std::vector<Fd> listeners;  // in the order of RoomPlan::listenPorts
   Enforcement enforcement;
 };
 
@@ -27,11 +27,12 @@ class Spawner {
   virtual boost::asio::awaitable<Result<PlatformReport>> platform() = 0;
   // The launch record is durable and agent-init is about to exec the payload when this returns.
   virtual boost::asio::awaitable<Result<SpawnedRoom>> spawn(const RoomPlan& plan) = 0;
-  // The room's live process again, after agentd restarted: pidfd, control and listeners. kNotFound when it is gone or the
-  // identity does not match.
+  // The room's live process again, after agentd restarted: pidfd, control and listeners. kNotFound when it is gone or
+  // the identity does not match.
   virtual boost::asio::awaitable<Result<SpawnedRoom>> adopt(const InstanceId& id, const ProcessIdentity& identity) = 0;
   virtual boost::asio::awaitable<Result<std::vector<LiveRoom>>> list() = 0;
-  // Freezes or thaws pay/, and returns when the kernel says that every process of it is frozen (or thawed); kTimedOut after 2 s.
+  // Freezes or thaws pay/, and returns when the kernel says that every process of it is frozen (or thawed); kTimedOut
+  // after 2 s.
   virtual boost::asio::awaitable<Result<void>> freeze(const InstanceId& id) = 0;
   virtual boost::asio::awaitable<Result<void>> thaw(const InstanceId& id) = 0;
   // SIGKILL to every process of pay/, frozen or not.

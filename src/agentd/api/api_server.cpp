@@ -38,10 +38,17 @@ struct ApiServer::Parts final : http::Application {
 
   http::Response denied(const http::Request& request, http::Response response) {
     // Not waited for: a caller without rights shall not make the disk work for each try.
-    auto noted = services.events.note({.kind = "denied", .actor = actorOf(request), .agent = {}, .instance = {}, .task = {},
-                                       .contract = {}, .trace = request.trace,
-                                       .data = {{"method", request.method}, {"path", request.path}, {"status", response.status}}});
-    return noted ? std::move(response) : http::problem(std::move(noted).error().within("a denial could not be audited"));
+    auto noted = services.events.note(
+        {.kind = "denied",
+         .actor = actorOf(request),
+         .agent = {},
+         .instance = {},
+         .task = {},
+         .contract = {},
+         .trace = request.trace,
+         .data = {{"method", request.method}, {"path", request.path}, {"status", response.status}}});
+    return noted ? std::move(response)
+                 : http::problem(std::move(noted).error().within("a denial could not be audited"));
   }
 
   ApiServices services;
@@ -58,7 +65,9 @@ Result<std::unique_ptr<ApiServer>> ApiServer::make(ApiServices services) {
   const ApiServices& api = parts->services;
   AGENTOS_TRY(parts->idempotency, Idempotency::make(api.db, api.clock));
   http::Router plain;
-  for (auto add : {addAgentRoutes, addLogRoutes, addTaskRoutes, addWorkRoutes, addAuditRoutes, addEventRoutes, addSystemRoutes}) add(plain, api);
+  for (auto add :
+       {addAgentRoutes, addLogRoutes, addTaskRoutes, addWorkRoutes, addAuditRoutes, addEventRoutes, addSystemRoutes})
+    add(plain, api);
   for (http::Route route : plain.routes()) {
     if (route.method == "POST") route.handler = parts->idempotency->wrap(std::move(route.handler));
     parts->router.add(std::move(route));

@@ -40,7 +40,8 @@ Result<govern::AuditFilter> filterOf(const Request& request) {
   filter.upToSequence = before.value_or(0) > 1 ? *before - 1 : 0;
   filter.limit = static_cast<std::size_t>(limit.value_or(100));
   if (filter.limit < 1 || filter.limit > kMostEntries) {
-    return fail(ErrorCode::kInvalidArgument, "?limit=" + std::to_string(filter.limit), "1 to " + std::to_string(kMostEntries));
+    return fail(ErrorCode::kInvalidArgument, "?limit=" + std::to_string(filter.limit),
+                "1 to " + std::to_string(kMostEntries));
   }
   return filter;
 }
@@ -50,7 +51,8 @@ asio::awaitable<Response> query(const ApiServices& api, RequestPtr request) {
   auto filter = filterOf(*request);
   if (!filter) co_return http::problem(filter.error());
   std::string directory = api.events.auditDirectory();
-  auto entries = co_await onPool<Result<Entries>>(api.pool, [directory, filter = *filter] { return govern::queryAudit(directory, filter); });
+  auto entries = co_await onPool<Result<Entries>>(
+      api.pool, [directory, filter = *filter] { return govern::queryAudit(directory, filter); });
   if (!entries) co_return http::problem(entries.error());
   Json view{{"items", Json::array()}, {"next", nullptr}};
   for (const auto& entry : *entries) view["items"].push_back(govern::toJson(entry));
@@ -61,10 +63,14 @@ asio::awaitable<Response> query(const ApiServices& api, RequestPtr request) {
 
 std::string_view nameOf(govern::AuditVerdict::State state) {
   switch (state) {
-    case govern::AuditVerdict::State::kIntact: return "intact";
-    case govern::AuditVerdict::State::kAnchored: return "anchored";
-    case govern::AuditVerdict::State::kUnanchored: return "unanchored";
-    case govern::AuditVerdict::State::kBroken: break;
+    case govern::AuditVerdict::State::kIntact:
+      return "intact";
+    case govern::AuditVerdict::State::kAnchored:
+      return "anchored";
+    case govern::AuditVerdict::State::kUnanchored:
+      return "unanchored";
+    case govern::AuditVerdict::State::kBroken:
+      break;
   }
   return "broken";
 }
@@ -79,18 +85,25 @@ Result<govern::AuditVerdict> verified(const std::string& directory, const std::s
 
 asio::awaitable<Response> verify(const ApiServices& api, RequestPtr) {
   std::string directory = api.events.auditDirectory(), anchors = api.anchorPath;
-  auto verdict = co_await onPool<Result<govern::AuditVerdict>>(api.pool, [directory, anchors] { return verified(directory, anchors); });
+  auto verdict = co_await onPool<Result<govern::AuditVerdict>>(
+      api.pool, [directory, anchors] { return verified(directory, anchors); });
   if (!verdict) co_return http::problem(verdict.error());
-  co_return http::json({{"state", nameOf(verdict->state)}, {"events", verdict->events}, {"files", verdict->files},
-                        {"anchored_up_to", verdict->anchoredUpTo}, {"where", verdict->where}, {"what", verdict->what}});
+  co_return http::json({{"state", nameOf(verdict->state)},
+                        {"events", verdict->events},
+                        {"files", verdict->files},
+                        {"anchored_up_to", verdict->anchoredUpTo},
+                        {"where", verdict->where},
+                        {"what", verdict->what}});
 }
 
 }  // namespace
 
 void addAuditRoutes(http::Router& router, const ApiServices& api) {
   using enum http::Access;
-  router.add({"GET", "/v1/audit", kMember, [&api](RequestPtr request, http::Stream&) { return query(api, std::move(request)); }});
-  router.add({"GET", "/v1/audit/verify", kMember, [&api](RequestPtr request, http::Stream&) { return verify(api, std::move(request)); }});
+  router.add({"GET", "/v1/audit", kMember,
+              [&api](RequestPtr request, http::Stream&) { return query(api, std::move(request)); }});
+  router.add({"GET", "/v1/audit/verify", kMember,
+              [&api](RequestPtr request, http::Stream&) { return verify(api, std::move(request)); }});
 }
 
 }  // namespace agentos::agentd

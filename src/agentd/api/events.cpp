@@ -17,7 +17,7 @@ using http::Response;
 using http::Stream;
 namespace {
 
-constexpr std::size_t kMostWaiting = 4096;   // a reader that falls behind further is cut; it may resume
+constexpr std::size_t kMostWaiting = 4096;  // a reader that falls behind further is cut; it may resume
 constexpr std::uint64_t kReplayPage = 512;
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 using Entries = std::vector<govern::AuditEntry>;
@@ -39,7 +39,8 @@ struct Feed {
 };
 
 std::string frameOf(const govern::AuditEntry& entry) {
-  return "id: " + std::to_string(entry.sequence) + "\nevent: " + entry.event.kind + "\ndata: " + dumpJson(govern::toJson(entry)) + "\n\n";
+  return "id: " + std::to_string(entry.sequence) + "\nevent: " + entry.event.kind +
+         "\ndata: " + dumpJson(govern::toJson(entry)) + "\n\n";
 }
 
 std::shared_ptr<void> feedFrom(Events& events, const std::shared_ptr<Feed>& feed, const Wanted& wanted) {
@@ -56,14 +57,16 @@ std::shared_ptr<void> feedFrom(Events& events, const std::shared_ptr<Feed>& feed
 }
 
 // Sends the entries after `last` up to `head` from the files, page by page.
-asio::awaitable<Result<bool>> replay(const ApiServices& api, Stream& stream, const Wanted& wanted, std::uint64_t last, std::uint64_t head) {
+asio::awaitable<Result<bool>> replay(const ApiServices& api, Stream& stream, const Wanted& wanted, std::uint64_t last,
+                                     std::uint64_t head) {
   std::string directory = api.events.auditDirectory();
   while (last < head) {
     govern::AuditFilter filter;
     filter.afterSequence = last;
     filter.upToSequence = std::min(head, last + kReplayPage);
     filter.limit = kReplayPage;
-    AGENTOS_CO_TRY(auto entries, co_await onPool<Result<Entries>>(api.pool, [directory, filter] { return govern::queryAudit(directory, filter); }));
+    AGENTOS_CO_TRY(auto entries, co_await onPool<Result<Entries>>(
+                                     api.pool, [directory, filter] { return govern::queryAudit(directory, filter); }));
     std::string frames;
     for (const auto& entry : entries) {
       if (wanted.matches(entry.event)) frames += frameOf(entry);
@@ -110,7 +113,9 @@ asio::awaitable<Response> follow(const ApiServices& api, RequestPtr request, Str
   std::uint64_t last = std::min(seen->value_or(head), head);
   Response start = http::text({}, "text/event-stream");
   start.headers.emplace_back("Cache-Control", "no-store");
-  if (!co_await stream.begin(std::move(start)) || !co_await stream.write(": audit sequence " + std::to_string(head) + "\n\n")) co_return Response{};
+  if (!co_await stream.begin(std::move(start)) ||
+      !co_await stream.write(": audit sequence " + std::to_string(head) + "\n\n"))
+    co_return Response{};
   auto replayed = co_await replay(api, stream, wanted, last, head);
   if (!replayed) stream.abort();
   if (!replayed || !*replayed || !onward) co_return Response{};
@@ -124,7 +129,8 @@ asio::awaitable<Response> follow(const ApiServices& api, RequestPtr request, Str
 
 void addEventRoutes(http::Router& router, const ApiServices& api) {
   router.add({"GET", "/v1/events", http::Access::kMember,
-              [&api](RequestPtr request, Stream& stream) { return follow(api, std::move(request), stream); }, http::Hangup::kCut});
+              [&api](RequestPtr request, Stream& stream) { return follow(api, std::move(request), stream); },
+              http::Hangup::kCut});
 }
 
 }  // namespace agentos::agentd

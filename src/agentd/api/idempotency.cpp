@@ -36,9 +36,10 @@ struct Idempotency::Call {
 };
 
 Result<std::unique_ptr<Idempotency>> Idempotency::make(Database& db, const Clock& clock) {
-  AGENTOS_CHECK(db.execute("CREATE TABLE IF NOT EXISTS http_answers(actor TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL,"
-                           " process TEXT NOT NULL, created INTEGER NOT NULL, status INTEGER, content_type TEXT, body TEXT,"
-                           " PRIMARY KEY(actor, key)) WITHOUT ROWID"));
+  AGENTOS_CHECK(
+      db.execute("CREATE TABLE IF NOT EXISTS http_answers(actor TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL,"
+                 " process TEXT NOT NULL, created INTEGER NOT NULL, status INTEGER, content_type TEXT, body TEXT,"
+                 " PRIMARY KEY(actor, key)) WITHOUT ROWID"));
   std::unique_ptr<Idempotency> made(new Idempotency(db, clock));
   made->process_ = randomToken(12);
   return made;
@@ -54,11 +55,15 @@ http::Handler Idempotency::wrap(http::Handler handler) {
 Result<std::optional<http::Response>> Idempotency::begin(const Call& call) {
   AGENTOS_TRY(auto old, db_.prepare("DELETE FROM http_answers WHERE created < ?1"));
   AGENTOS_CHECK(old.with((clock_.now() - kKept).time_since_epoch().count()).run());
-  AGENTOS_TRY(auto found, db_.prepare("SELECT digest, process, status, content_type, body FROM http_answers WHERE actor=?1 AND key=?2"));
+  AGENTOS_TRY(
+      auto found,
+      db_.prepare("SELECT digest, process, status, content_type, body FROM http_answers WHERE actor=?1 AND key=?2"));
   AGENTOS_TRY(bool there, found.with(call.actor, call.key).step());
   if (!there) {
-    AGENTOS_TRY(auto note, db_.prepare("INSERT INTO http_answers(actor, key, digest, process, created) VALUES(?1,?2,?3,?4,?5)"));
-    AGENTOS_CHECK(note.with(call.actor, call.key, call.digest, process_, clock_.now().time_since_epoch().count()).run());
+    AGENTOS_TRY(auto note,
+                db_.prepare("INSERT INTO http_answers(actor, key, digest, process, created) VALUES(?1,?2,?3,?4,?5)"));
+    AGENTOS_CHECK(
+        note.with(call.actor, call.key, call.digest, process_, clock_.now().time_since_epoch().count()).run());
     return std::nullopt;
   }
   if (found.text(0) != call.digest) {
@@ -76,7 +81,8 @@ Result<std::optional<http::Response>> Idempotency::begin(const Call& call) {
 }
 
 Result<void> Idempotency::keep(const Call& call, const http::Response& response) {
-  AGENTOS_TRY(auto update, db_.prepare("UPDATE http_answers SET status=?3, content_type=?4, body=?5 WHERE actor=?1 AND key=?2"));
+  AGENTOS_TRY(auto update,
+              db_.prepare("UPDATE http_answers SET status=?3, content_type=?4, body=?5 WHERE actor=?1 AND key=?2"));
   return update.with(call.actor, call.key, response.status, response.contentType, response.body).run();
 }
 
@@ -86,11 +92,15 @@ void Idempotency::forget(const Call& call) {
   if (remove) (void)remove->with(call.actor, call.key).run();
 }
 
-asio::awaitable<http::Response> Idempotency::run(http::Handler handler, http::RequestPtr request, http::Stream& stream) {
+asio::awaitable<http::Response> Idempotency::run(http::Handler handler, http::RequestPtr request,
+                                                 http::Stream& stream) {
   Call call{actorOf(*request), std::string(request->header("idempotency-key")), digestOf(*request)};
   if (!isWellFormed(call.key)) {
-    co_return http::problem({ErrorCode::kInvalidArgument, "a malformed Idempotency-Key",
-                             "give 1 to 255 visible ASCII characters, such as a UUID", 0, {}});
+    co_return http::problem({ErrorCode::kInvalidArgument,
+                             "a malformed Idempotency-Key",
+                             "give 1 to 255 visible ASCII characters, such as a UUID",
+                             0,
+                             {}});
   }
   auto earlier = begin(call);
   if (!earlier) co_return http::problem(earlier.error());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a change that is sent twice under one key is made once,
-// and the second time answered as the first. Keys are each caller's own, kept for 24 hours in agentd.db. Only answers of
-// success are kept: what failed changed nothing, and may be tried again under the same key.
+// and the second time answered as the first. Keys are each caller's own, kept for 24 hours in agentd.db. Only answers
+// of success are kept: what failed changed nothing, and may be tried again under the same key.
 #pragma once
 
 #include "agentd/http/router.h"

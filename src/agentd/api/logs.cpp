@@ -37,7 +37,9 @@ Result<std::optional<Timestamp>> sinceOf(const http::Request& request, Timestamp
   if (!text || text->empty()) return std::nullopt;
   if (auto duration = parseDuration(*text)) return now - *duration;
   auto time = parseTimestamp(*text);
-  if (!time) return fail(ErrorCode::kInvalidArgument, "?since=" + std::string(*text), "a time as 2026-11-20T14:03:07Z or a duration as 10m");
+  if (!time)
+    return fail(ErrorCode::kInvalidArgument, "?since=" + std::string(*text),
+                "a time as 2026-11-20T14:03:07Z or a duration as 10m");
   return *time;
 }
 
@@ -47,7 +49,8 @@ Result<Asked> askedOf(const http::Request& request, Timestamp now) {
   AGENTOS_TRY(asked.since, sinceOf(request, now));
   AGENTOS_TRY(asked.tail, http::numberOf(request, "tail"));
   if (asked.tail.value_or(0) > kLongestTail) {
-    return fail(ErrorCode::kInvalidArgument, "?tail=" + std::to_string(*asked.tail), "at most " + std::to_string(kLongestTail));
+    return fail(ErrorCode::kInvalidArgument, "?tail=" + std::to_string(*asked.tail),
+                "at most " + std::to_string(kLongestTail));
   }
   asked.asFrames = request.header("accept").find("application/x-ndjson") != std::string_view::npos;
   return asked;
@@ -57,7 +60,9 @@ std::string rendered(const Frames& frames, bool asFrames) {
   std::string out;
   for (const auto& frame : frames) {
     if (asFrames) {
-      Json line{{"time", formatUtc(frame.time)}, {"stream", sandbox::kStreamNames.at(std::to_underlying(frame.stream))}, {"text", frame.text}};
+      Json line{{"time", formatUtc(frame.time)},
+                {"stream", sandbox::kStreamNames.at(std::to_underlying(frame.stream))},
+                {"text", frame.text}};
       if (frame.partial) line["partial"] = true;
       out += dumpJson(line) + "\n";
     } else {
@@ -91,7 +96,8 @@ class Watch {
  public:
   Watch(asio::io_context& io, const std::string& directory) : inotify_(io), timer_(io) {
     Fd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (!fd || ::inotify_add_watch(fd.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) return;  // the timer serves
+    if (!fd || ::inotify_add_watch(fd.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
+      return;  // the timer serves
     inotify_.assign(fd.release());
   }
   static asio::awaitable<void> change(std::shared_ptr<Watch> self) {
@@ -138,7 +144,8 @@ asio::awaitable<Result<void>> tell(const ApiServices& api, Source source, Asked 
   std::shared_ptr<Watch> watch = asked.follow ? std::make_shared<Watch>(api.io, source.directory) : nullptr;
   if (asked.tail) {
     auto reader = source.reader;
-    AGENTOS_CO_TRY(auto last, co_await onPool<Result<Frames>>(api.pool, [reader, tail = *asked.tail] { return lastOf(*reader, tail); }));
+    AGENTOS_CO_TRY(auto last, co_await onPool<Result<Frames>>(
+                                  api.pool, [reader, tail = *asked.tail] { return lastOf(*reader, tail); }));
     if (!co_await stream.write(rendered(last, asked.asFrames))) co_return Result<void>();
   }
   while (true) {
@@ -165,7 +172,8 @@ asio::awaitable<Response> logs(const ApiServices& api, RequestPtr request, Strea
   auto directory = openDirectory(source.directory);
   if (!directory) co_return http::problem(std::move(directory).error().within("the log of " + id->str()));
   source.reader = std::make_shared<sandbox::LogReader>(std::move(*directory), sandbox::LogCursor{}, asked->since);
-  if (!co_await stream.begin(http::text({}, asked->asFrames ? "application/x-ndjson" : "text/plain; charset=utf-8"))) co_return Response{};
+  if (!co_await stream.begin(http::text({}, asked->asFrames ? "application/x-ndjson" : "text/plain; charset=utf-8")))
+    co_return Response{};
   auto told = co_await tell(api, std::move(source), *asked, stream);
   if (!told) stream.abort();
   co_return Response{};
@@ -175,7 +183,8 @@ asio::awaitable<Response> logs(const ApiServices& api, RequestPtr request, Strea
 
 void addLogRoutes(http::Router& router, const ApiServices& api) {
   router.add({"GET", "/v1/agents/{id}/logs", http::Access::kMember,
-              [&api](RequestPtr request, Stream& stream) { return logs(api, std::move(request), stream); }, http::Hangup::kCut});
+              [&api](RequestPtr request, Stream& stream) { return logs(api, std::move(request), stream); },
+              http::Hangup::kCut});
 }
 
 }  // namespace agentos::agentd

@@ -23,8 +23,11 @@ bool hasToken(const http::Request& request, const std::string& token) {
 }
 
 http::Response unauthorized() {
-  auto response = http::problem({ErrorCode::kDenied, "a caller over TCP without the right bearer token",
-                                 "send Authorization: Bearer with the token of agentd.yaml, or use the unix socket", 0, {}},
+  auto response = http::problem({ErrorCode::kDenied,
+                                 "a caller over TCP without the right bearer token",
+                                 "send Authorization: Bearer with the token of agentd.yaml, or use the unix socket",
+                                 0,
+                                 {}},
                                 401);
   response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"agentd\"");
   return response;
@@ -47,8 +50,11 @@ std::optional<http::Response> refusal(const http::Request& request, http::Access
   Role role = roleOf(request.peer, api.roles);
   if (role == Role::kAdmin || (role == Role::kMember && access == http::Access::kMember)) return std::nullopt;
   const std::string& needed = access == http::Access::kAdmin ? api.roles.adminGroupName : api.roles.workGroupName;
-  return http::problem({ErrorCode::kDenied, actorOf(request) + " may not " + request.method + " " + request.path,
-                        "ask as root or as a member of group " + needed, 0, {}});
+  return http::problem({ErrorCode::kDenied,
+                        actorOf(request) + " may not " + request.method + " " + request.path,
+                        "ask as root or as a member of group " + needed,
+                        0,
+                        {}});
 }
 
 }  // namespace agentos::agentd

@@ -19,12 +19,15 @@ http::Response page(const http::Request& request, std::vector<Listed> items) {
   if (!limit) return http::problem(limit.error());
   std::uint64_t most = limit->value_or(kDefaultPage);
   if (most < 1 || most > kLargestPage) {
-    return http::problem({ErrorCode::kInvalidArgument, "?limit=" + std::to_string(most), "1 to " + std::to_string(kLargestPage), 0, {}});
+    return http::problem(
+        {ErrorCode::kInvalidArgument, "?limit=" + std::to_string(most), "1 to " + std::to_string(kLargestPage), 0, {}});
   }
   std::ranges::sort(items, {}, &Listed::key);
   auto from = items.begin();
-  if (auto after = request.queryValue("after"); after && !after->empty()) from = std::ranges::upper_bound(items, *after, {}, &Listed::key);
-  auto to = from + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(most, static_cast<std::uint64_t>(items.end() - from)));
+  if (auto after = request.queryValue("after"); after && !after->empty())
+    from = std::ranges::upper_bound(items, *after, {}, &Listed::key);
+  auto to =
+      from + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(most, static_cast<std::uint64_t>(items.end() - from)));
   Json view{{"items", Json::array()}, {"next", nullptr}};
   for (auto item = from; item != to; ++item) view["items"].push_back(item->render());
   if (to != items.end()) view["next"] = (to - 1)->key;

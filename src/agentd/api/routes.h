@@ -14,7 +14,7 @@ namespace agentos::agentd {
 void addAgentRoutes(http::Router& router, const ApiServices& api);
 void addLogRoutes(http::Router& router, const ApiServices& api);
 void addTaskRoutes(http::Router& router, const ApiServices& api);
-void addWorkRoutes(http::Router& router, const ApiServices& api);    // contracts, cycles, models, costs, company
+void addWorkRoutes(http::Router& router, const ApiServices& api);  // contracts, cycles, models, costs, company
 void addAuditRoutes(http::Router& router, const ApiServices& api);
 void addEventRoutes(http::Router& router, const ApiServices& api);
 void addSystemRoutes(http::Router& router, const ApiServices& api);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the HTTP API works on: the daemon's parts, by reference, and a few questions as functions. The composition root
-// fills it; everything named here outlives the ApiServer. All of it is used on the loop's thread, except where `pool` is said.
+// fills it; everything named here outlives the ApiServer. All of it is used on the loop's thread, except where `pool`
+// is said.
 #pragma once
 
 #include <sys/types.h>
@@ -46,28 +47,29 @@ struct RoleConfig {
 
 struct ApiServices {
   boost::asio::io_context& io;
-  boost::asio::thread_pool& pool;     // for files that may be long: audit, logs
+  boost::asio::thread_pool& pool;  // for files that may be long: audit, logs
   const Clock& clock;
-  Database& db;                       // answers by Idempotency-Key
+  Database& db;  // answers by Idempotency-Key
   Events& events;
   Supervisor& supervisor;
   ContractStore& contracts;
   models::Ledger& ledger;
   const models::ModelRegistry& models;
-  company::Company* company = nullptr;   // all three absent: agentd runs without a company
+  company::Company* company = nullptr;  // all three absent: agentd runs without a company
   company::TaskQueue* queue = nullptr;
   std::optional<CycleControl> cycles;
 
-  std::string logDirectory;           // <prefix>/var/log/agentd: one folder an instance
-  std::string stateDirectory;         // <prefix>/var/lib/agentd: instances/<id>/launch.jsonl, exit.json
-  std::string anchorPath;             // the spawner's anchors of the audit head; empty: none
+  std::string logDirectory;    // <prefix>/var/log/agentd: one folder an instance
+  std::string stateDirectory;  // <prefix>/var/lib/agentd: instances/<id>/launch.jsonl, exit.json
+  std::string anchorPath;      // the spawner's anchors of the audit head; empty: none
   std::string version;
   RoleConfig roles;
-  std::string bearerToken;            // of the TCP listener; empty: no TCP caller is let in
+  std::string bearerToken;  // of the TCP listener; empty: no TCP caller is let in
 
   // GET /v1/system: platform, limits, paths, counts; anything a person wants to know about this daemon.
   std::function<Json()> systemInfo;
-  // POST /v1/system/reload: contracts and configuration again; the report as JSON ({"added":[],"changed":[],"removed":[],"problems":[]}).
+  // POST /v1/system/reload: contracts and configuration again; the report as JSON
+  // ({"added":[],"changed":[],"removed":[],"problems":[]}).
   std::function<Result<Json>(const std::string& actor)> reload;
   // GET /readyz: empty when ready, else why not.
   std::function<std::string()> notReady;

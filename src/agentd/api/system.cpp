@@ -43,7 +43,8 @@ class Metrics {
     text_ += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
   }
   void sample(const std::string& name, const std::string& label, const std::string& value, std::int64_t number) {
-    text_ += name + (label.empty() ? "" : "{" + label + "=\"" + escaped(value) + "\"}") + " " + std::to_string(number) + "\n";
+    text_ += name + (label.empty() ? "" : "{" + label + "=\"" + escaped(value) + "\"}") + " " + std::to_string(number) +
+             "\n";
   }
   void single(const std::string& name, const std::string& type, const std::string& help, std::int64_t number) {
     family(name, type, help);
@@ -69,7 +70,8 @@ class Metrics {
 
 void countInstances(Metrics& metrics, const ApiServices& api) {
   std::map<std::string, std::int64_t> byState;
-  for (State state : {State::kStarting, State::kRunning, State::kPaused, State::kStopping}) byState[std::string(nameOf(state))] = 0;
+  for (State state : {State::kStarting, State::kRunning, State::kPaused, State::kStopping})
+    byState[std::string(nameOf(state))] = 0;
   for (const InstanceView& instance : api.supervisor.list(false)) ++byState[std::string(nameOf(instance.state))];
   metrics.family("agentd_instances", "gauge", "Live instances by state.");
   for (const auto& [state, count] : byState) metrics.sample("agentd_instances", "state", state, count);
@@ -80,7 +82,9 @@ void countTasks(Metrics& metrics, const ApiServices& api) {
   metrics.family("agentd_tasks", "gauge", "Tasks by status.");
   for (auto status : company::kAllTaskStatuses) {
     auto tasks = api.queue->list(status);
-    if (tasks) metrics.sample("agentd_tasks", "status", std::string(directoryOf(status)), static_cast<std::int64_t>(tasks->size()));
+    if (tasks)
+      metrics.sample("agentd_tasks", "status", std::string(directoryOf(status)),
+                     static_cast<std::int64_t>(tasks->size()));
   }
 }
 
@@ -121,21 +125,25 @@ Response metrics(const ApiServices& api, const Request&) {
   return http::text(metrics.take(), "text/plain; version=0.0.4; charset=utf-8");
 }
 
-Response openApi(const ApiServices&, const Request&) { return http::text(std::string(openApiDocument()), "application/json"); }
+Response openApi(const ApiServices&, const Request&) {
+  return http::text(std::string(openApiDocument()), "application/json");
+}
 
 }  // namespace
 
 void addSystemRoutes(http::Router& router, const ApiServices& api) {
   using enum http::Access;
   auto get = [&](std::string path, http::Access access, Response (*work)(const ApiServices&, const Request&)) {
-    router.add({"GET", std::move(path), access, plainly([&api, work](const Request& request) { return work(api, request); })});
+    router.add(
+        {"GET", std::move(path), access, plainly([&api, work](const Request& request) { return work(api, request); })});
   };
   get("/healthz", kOpen, health);
   get("/readyz", kOpen, readiness);
   get("/openapi.json", kOpen, openApi);
   get("/metrics", kMember, metrics);
   get("/v1/system", kMember, system);
-  router.add({"POST", "/v1/system/reload", kAdmin, plainly([&api](const Request& request) { return reload(api, request); })});
+  router.add(
+      {"POST", "/v1/system/reload", kAdmin, plainly([&api](const Request& request) { return reload(api, request); })});
 }
 
 }  // namespace agentos::agentd

@@ -14,7 +14,8 @@ namespace {
 constexpr std::string_view kPerson = "human";
 
 Response noCompany() {
-  return http::problem({ErrorCode::kUnavailable, "this agentd runs without a company", "start agentd with --company DIR", 0, {}});
+  return http::problem(
+      {ErrorCode::kUnavailable, "this agentd runs without a company", "start agentd with --company DIR", 0, {}});
 }
 
 Response list(const ApiServices& api, const Request& request) {
@@ -22,8 +23,11 @@ Response list(const ApiServices& api, const Request& request) {
   if (auto word = request.queryValue("status"); word && !word->empty()) {
     status = company::findTaskStatus(*word);
     if (!status) {
-      return http::problem({ErrorCode::kInvalidArgument, "?status=" + std::string(*word),
-                            "backlog, queued, in-progress, in-review, done, failed or declined", 0, {}});
+      return http::problem({ErrorCode::kInvalidArgument,
+                            "?status=" + std::string(*word),
+                            "backlog, queued, in-progress, in-review, done, failed or declined",
+                            0,
+                            {}});
     }
   }
   auto tasks = api.queue->list(status);
@@ -47,8 +51,8 @@ Result<std::optional<Timestamp>> timeOf(const Json& body, const std::string& key
 }
 
 Result<company::NewTask> newTaskOf(const Json& body) {
-  AGENTOS_CHECK(http::refuseUnknown(body, {"title", "body", "assigned_to", "product", "tags", "priority", "depends_on", "not_before",
-                                           "deadline", "attempts", "backlog", "idempotency_key"}));
+  AGENTOS_CHECK(http::refuseUnknown(body, {"title", "body", "assigned_to", "product", "tags", "priority", "depends_on",
+                                           "not_before", "deadline", "attempts", "backlog", "idempotency_key"}));
   company::NewTask task;
   AGENTOS_TRY(task.title, http::requiredString(body, "title"));
   AGENTOS_TRY(task.body, http::stringOf(body, "body"));
@@ -101,9 +105,12 @@ struct Move {
   std::optional<TaskStatus> from;  // only from there; else the queue's own table decides
 };
 constexpr Move kMoves[] = {
-    {"promote", TaskStatus::kQueued, TaskStatus::kBacklog}, {"demote", TaskStatus::kBacklog, TaskStatus::kQueued},
-    {"requeue", TaskStatus::kQueued, std::nullopt},         {"complete", TaskStatus::kDone, std::nullopt},
-    {"fail", TaskStatus::kFailed, std::nullopt},            {"decline", TaskStatus::kDeclined, std::nullopt},
+    {"promote", TaskStatus::kQueued, TaskStatus::kBacklog},
+    {"demote", TaskStatus::kBacklog, TaskStatus::kQueued},
+    {"requeue", TaskStatus::kQueued, std::nullopt},
+    {"complete", TaskStatus::kDone, std::nullopt},
+    {"fail", TaskStatus::kFailed, std::nullopt},
+    {"decline", TaskStatus::kDeclined, std::nullopt},
 };
 
 Result<company::Task> perform(const ApiServices& api, const Request& request, const Move& move) {
@@ -153,9 +160,16 @@ Response send(const ApiServices& api, const Request& request) {
   std::string to = message->to, task = message->task;
   auto id = company::sendMessage(*api.company, std::move(*message), api.clock.now());
   if (!id) return http::problem(id.error());
-  auto noted = api.events.record({.kind = "message.sent", .actor = actorOf(request), .agent = {}, .instance = {}, .task = task,
-                                  .contract = {}, .trace = request.trace, .data = {{"id", id->str()}, {"to", to}}});
-  if (!noted) return http::problem(std::move(noted).error().within(id->str() + " was delivered, but could not be audited"));
+  auto noted = api.events.record({.kind = "message.sent",
+                                  .actor = actorOf(request),
+                                  .agent = {},
+                                  .instance = {},
+                                  .task = task,
+                                  .contract = {},
+                                  .trace = request.trace,
+                                  .data = {{"id", id->str()}, {"to", to}}});
+  if (!noted)
+    return http::problem(std::move(noted).error().within(id->str() + " was delivered, but could not be audited"));
   return http::json({{"id", id->str()}}, 201);
 }
 
@@ -173,10 +187,12 @@ void addTaskRoutes(http::Router& router, const ApiServices& api) {
   router.add({"POST", "/v1/tasks", kMember, needing(true, create)});
   router.add({"GET", "/v1/tasks/{id}", kMember, needing(true, show)});
   for (const Move& move : kMoves) {
-    router.add({"POST", "/v1/tasks/{id}/" + std::string(move.verb), kMember, plainly([&api, &move](const Request& request) {
-                  if (api.queue == nullptr) return noCompany();
-                  return http::answer(perform(api, request, move), [](const company::Task& task) { return http::json(viewOf(task, true)); });
-                })});
+    router.add(
+        {"POST", "/v1/tasks/{id}/" + std::string(move.verb), kMember, plainly([&api, &move](const Request& request) {
+           if (api.queue == nullptr) return noCompany();
+           return http::answer(perform(api, request, move),
+                               [](const company::Task& task) { return http::json(viewOf(task, true)); });
+         })});
   }
   router.add({"GET", "/v1/messages/{name}", kMember, needing(false, inbox)});
   router.add({"POST", "/v1/messages", kMember, needing(false, send)});

@@ -8,8 +8,8 @@ namespace agentos::agentd {
 namespace {
 
 Json viewOf(const sandbox::ExitRecord& exit) {
-  Json view{{"exec_failed", exit.execFailed}, {"ran_ns", exit.ranNs},          {"cpu_usec", exit.cpuUsec},
-            {"memory_peak", exit.memoryPeak}, {"oom_kills", exit.oomKills},    {"core_dumped", exit.coreDumped},
+  Json view{{"exec_failed", exit.execFailed},   {"ran_ns", exit.ranNs},       {"cpu_usec", exit.cpuUsec},
+            {"memory_peak", exit.memoryPeak},   {"oom_kills", exit.oomKills}, {"core_dumped", exit.coreDumped},
             {"detail", textOrNull(exit.detail)}};
   if (exit.code) view["code"] = *exit.code;
   if (exit.signal) view["signal"] = *exit.signal;
@@ -51,12 +51,17 @@ Json viewOf(const InstanceView& instance) {
           {"pid", instance.process.pid > 0 ? Json(instance.process.pid) : Json(nullptr)},
           {"exit", instance.exit ? viewOf(*instance.exit) : Json(nullptr)},
           {"enforcement",
-           {{"enforced", enforcement.enforced}, {"substituted", enforcement.substituted}, {"missing", enforcement.missing}}}};
+           {{"enforced", enforcement.enforced},
+            {"substituted", enforcement.substituted},
+            {"missing", enforcement.missing}}}};
 }
 
 Json viewOf(const company::Handoff& handoff) {
-  return {{"attempted", handoff.attempted}, {"changed", handoff.changed}, {"remains", handoff.remains},
-          {"failed", handoff.failed},       {"next", handoff.next}};
+  return {{"attempted", handoff.attempted},
+          {"changed", handoff.changed},
+          {"remains", handoff.remains},
+          {"failed", handoff.failed},
+          {"next", handoff.next}};
 }
 
 Json viewOf(const company::Task& task, bool withBody) {
@@ -87,9 +92,8 @@ Json viewOf(const company::Task& task, bool withBody) {
 }
 
 Json viewOf(const company::Message& message) {
-  return {{"id", message.id.str()},       {"from", message.from},
-          {"to", message.to},             {"subject", message.subject},
-          {"body", message.body},         {"task", textOrNull(message.task)},
+  return {{"id", message.id.str()},          {"from", message.from},    {"to", message.to},
+          {"subject", message.subject},      {"body", message.body},    {"task", textOrNull(message.task)},
           {"sent", formatUtc(message.sent)}, {"urgent", message.urgent}};
 }
 
@@ -107,16 +111,11 @@ Json viewOf(const AgentSchedule& schedule) {
 
 Json viewOf(const StoredContract& stored) {
   const contract::Contract& contract = *stored.contract;
-  return {{"name", contract.name.str()},
-          {"digest", contract.digest},
-          {"version", contract.version},
-          {"owner", textOrNull(contract.owner)},
-          {"mode", nameOf(contract.run.mode)},
-          {"class", nameOf(contract.latency)},
-          {"binding", nameOf(contract.binding)},
-          {"source", stored.path},
-          {"from_company", stored.fromCompany},
-          {"problems", stored.problems}};
+  return {{"name", contract.name.str()},         {"digest", contract.digest},
+          {"version", contract.version},         {"owner", textOrNull(contract.owner)},
+          {"mode", nameOf(contract.run.mode)},   {"class", nameOf(contract.latency)},
+          {"binding", nameOf(contract.binding)}, {"source", stored.path},
+          {"from_company", stored.fromCompany},  {"problems", stored.problems}};
 }
 
 Json viewOf(const models::ModelSpec& model) {
@@ -130,14 +129,20 @@ Json viewOf(const models::ModelSpec& model) {
 }
 
 Json viewOf(const models::CapLeft& cap) {
-  return {{"name", cap.name}, {"cap", cap.cap.count}, {"used", cap.used.count}, {"reserved", cap.reserved.count}, {"left", cap.left().count}};
+  return {{"name", cap.name},
+          {"cap", cap.cap.count},
+          {"used", cap.used.count},
+          {"reserved", cap.reserved.count},
+          {"left", cap.left().count}};
 }
 
 Result<company::Handoff> handoffOf(const Json& object) {
   company::Handoff handoff;
   auto found = object.find("handoff");
   if (found == object.end() || found->is_null()) return handoff;
-  if (!found->is_object()) return fail(ErrorCode::kInvalidArgument, "\"handoff\" is no object", "give {\"attempted\":…,\"changed\":…,\"remains\":…,\"failed\":…,\"next\":…}");
+  if (!found->is_object())
+    return fail(ErrorCode::kInvalidArgument, "\"handoff\" is no object",
+                "give {\"attempted\":…,\"changed\":…,\"remains\":…,\"failed\":…,\"next\":…}");
   AGENTOS_CHECK(http::refuseUnknown(*found, {"attempted", "changed", "remains", "failed", "next"}));
   AGENTOS_TRY(handoff.attempted, http::stringOf(*found, "attempted"));
   AGENTOS_TRY(handoff.changed, http::stringOf(*found, "changed"));
@@ -148,7 +153,8 @@ Result<company::Handoff> handoffOf(const Json& object) {
 }
 
 std::optional<company::Priority> findPriority(std::string_view word) {
-  for (auto priority : {company::Priority::kCritical, company::Priority::kHigh, company::Priority::kMedium, company::Priority::kLow}) {
+  for (auto priority :
+       {company::Priority::kCritical, company::Priority::kHigh, company::Priority::kMedium, company::Priority::kLow}) {
     if (company::nameOf(priority) == word) return priority;
   }
   return std::nullopt;
@@ -156,27 +162,36 @@ std::optional<company::Priority> findPriority(std::string_view word) {
 
 std::string_view nameOf(contract::RunMode mode) {
   switch (mode) {
-    case contract::RunMode::kService: return "service";
-    case contract::RunMode::kJob: return "job";
-    case contract::RunMode::kCycle: break;
+    case contract::RunMode::kService:
+      return "service";
+    case contract::RunMode::kJob:
+      return "job";
+    case contract::RunMode::kCycle:
+      break;
   }
   return "cycle";
 }
 
 std::string_view nameOf(contract::LatencyClass latency) {
   switch (latency) {
-    case contract::LatencyClass::kHrt: return "HRT";
-    case contract::LatencyClass::kSrt: return "SRT";
-    case contract::LatencyClass::kDt: break;
+    case contract::LatencyClass::kHrt:
+      return "HRT";
+    case contract::LatencyClass::kSrt:
+      return "SRT";
+    case contract::LatencyClass::kDt:
+      break;
   }
   return "DT";
 }
 
 std::string_view nameOf(contract::Binding binding) {
   switch (binding) {
-    case contract::Binding::kSmooth: return "smooth";
-    case contract::Binding::kFlexible: return "flexible";
-    case contract::Binding::kStrict: break;
+    case contract::Binding::kSmooth:
+      return "smooth";
+    case contract::Binding::kFlexible:
+      return "flexible";
+    case contract::Binding::kStrict:
+      break;
   }
   return "strict";
 }

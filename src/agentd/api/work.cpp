@@ -12,7 +12,8 @@ using http::Response;
 namespace {
 
 Response noCompany() {
-  return http::problem({ErrorCode::kUnavailable, "this agentd runs without a company", "start agentd with --company DIR", 0, {}});
+  return http::problem(
+      {ErrorCode::kUnavailable, "this agentd runs without a company", "start agentd with --company DIR", 0, {}});
 }
 
 Response contracts(const ApiServices& api, const Request& request) {
@@ -28,8 +29,11 @@ Response contractNamed(const ApiServices& api, const Request& request) {
   if (!name) return http::problem(name.error());
   const StoredContract* stored = api.contracts.find(*name);
   if (stored == nullptr) {
-    return http::problem({ErrorCode::kNotFound, "no contract named " + name->str() + " is in force",
-                          "`agentctl contract list` shows those that are", 0, {}});
+    return http::problem({ErrorCode::kNotFound,
+                          "no contract named " + name->str() + " is in force",
+                          "`agentctl contract list` shows those that are",
+                          0,
+                          {}});
   }
   Json view = viewOf(*stored);
   view["contract"] = contract::toJson(*stored->contract);
@@ -105,8 +109,11 @@ Result<Json> costs(const ApiServices& api, const Request& request) {
   Json view{{"items", Json::array()}, {"caps", Json::array()}, {"next", nullptr}};
   for (const auto& total : totals) {
     sum += total.cost;
-    view["items"].push_back({{"key", total.key}, {"cost_micro_usd", total.cost.count}, {"calls", total.calls},
-                             {"input_tokens", total.inputTokens}, {"output_tokens", total.outputTokens}});
+    view["items"].push_back({{"key", total.key},
+                             {"cost_micro_usd", total.cost.count},
+                             {"calls", total.calls},
+                             {"input_tokens", total.inputTokens},
+                             {"output_tokens", total.outputTokens}});
   }
   for (const auto& cap : caps) view["caps"].push_back(viewOf(cap));
   view["total_micro_usd"] = sum.count;
@@ -141,20 +148,24 @@ Response asJson(const Result<Json>& result) {
 void addWorkRoutes(http::Router& router, const ApiServices& api) {
   using enum http::Access;
   auto get = [&](std::string path, auto work) {
-    router.add({"GET", std::move(path), kMember, plainly([&api, work](const Request& request) { return work(api, request); })});
+    router.add({"GET", std::move(path), kMember,
+                plainly([&api, work](const Request& request) { return work(api, request); })});
   };
   get("/v1/contracts", contracts);
   get("/v1/contracts/{name}", contractNamed);
   get("/v1/cycles", cycles);
   get("/v1/models", models);
-  get("/v1/costs", [](const ApiServices& services, const Request& request) { return asJson(costs(services, request)); });
+  get("/v1/costs",
+      [](const ApiServices& services, const Request& request) { return asJson(costs(services, request)); });
   get("/v1/company", [](const ApiServices& services, const Request&) {
     return services.company == nullptr ? noCompany() : asJson(company(services));
   });
   router.add({"POST", "/v1/cycles/{agent}/run", kAdmin,
               [&api](RequestPtr request, http::Stream&) { return runCycle(api, std::move(request)); }});
-  router.add({"POST", "/v1/cycles/{agent}/hold", kAdmin, plainly([&api](const Request& request) { return setHeld(api, request, true); })});
-  router.add({"POST", "/v1/cycles/{agent}/release", kAdmin, plainly([&api](const Request& request) { return setHeld(api, request, false); })});
+  router.add({"POST", "/v1/cycles/{agent}/hold", kAdmin,
+              plainly([&api](const Request& request) { return setHeld(api, request, true); })});
+  router.add({"POST", "/v1/cycles/{agent}/release", kAdmin,
+              plainly([&api](const Request& request) { return setHeld(api, request, false); })});
 }
 
 }  // namespace agentos::agentd

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/chat/completions and /v1/models, in the shape of the OpenAI API, so that its clients run unchanged. Errors have that
-// API's shape too, with our code in it; a refusal for lack of budget says x-should-retry: false, or clients try again.
+// /v1/chat/completions and /v1/models, in the shape of the OpenAI API, so that its clients run unchanged. Errors have
+// that API's shape too, with our code in it; a refusal for lack of budget says x-should-retry: false, or clients try
+// again.
 #include "agentd/gateway/room_calls.h"
 #include "models/upstream.h"
 
@@ -28,13 +29,17 @@ std::string_view typeOf(const Error& error, int status) {
 
 Json errorJson(const Error& error) {
   return {{"error",
-           {{"message", error.message()}, {"type", typeOf(error, statusOf(error))}, {"param", nullptr}, {"code", infoOf(error.code).name}}}};
+           {{"message", error.message()},
+            {"type", typeOf(error, statusOf(error))},
+            {"param", nullptr},
+            {"code", infoOf(error.code).name}}}};
 }
 
 Response failure(const Error& error) {
   Response response = http::json(errorJson(error), statusOf(error));
   if (error.code == ErrorCode::kBudgetExhausted) response.headers.emplace_back("x-should-retry", "false");
-  if (auto after = models::upstreamRetryAfter(error)) response.headers.emplace_back("Retry-After", std::to_string(after->count()));
+  if (auto after = models::upstreamRetryAfter(error))
+    response.headers.emplace_back("Retry-After", std::to_string(after->count()));
   return response;
 }
 
@@ -44,8 +49,10 @@ bool wasRefused(const Error& error) {
     case ErrorCode::kModelRequest:
     case ErrorCode::kTooLarge:
     case ErrorCode::kModelUnknown:
-    case ErrorCode::kBudgetExhausted: return true;
-    default: return false;
+    case ErrorCode::kBudgetExhausted:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -116,7 +123,11 @@ asio::awaitable<Response> chat(const GatewayServices& services, FindCaller find,
   auto body = parseJson(request->body);
   if (!body || !body->is_object()) {
     std::string why = body ? "it is a JSON " + std::string(body->type_name()) : body.error().message();
-    co_return failure({ErrorCode::kModelRequest, "the request body: " + why, "send a Chat Completions request as a JSON object", 0, {}});
+    co_return failure({ErrorCode::kModelRequest,
+                       "the request body: " + why,
+                       "send a Chat Completions request as a JSON object",
+                       0,
+                       {}});
   }
   co_return co_await complete(services, std::move(*caller), std::move(*body), stream);
 }
@@ -137,7 +148,9 @@ asio::awaitable<Response> models(const GatewayServices& services, FindCaller fin
 void addModelRoutes(http::Router& router, const GatewayServices& services, FindCaller find) {
   using enum http::Access;
   router.add({"POST", "/v1/chat/completions", kOpen,
-              [&services, find](RequestPtr request, Stream& stream) { return chat(services, find, std::move(request), stream); },
+              [&services, find](RequestPtr request, Stream& stream) {
+                return chat(services, find, std::move(request), stream);
+              },
               http::Hangup::kCut});
   router.add({"GET", "/v1/models", kOpen,
               [&services, find](RequestPtr request, Stream&) { return models(services, find, std::move(request)); }});

@@ -37,8 +37,11 @@ class RoomApplication final : public http::Application {
 class NoWayOut final : public http::Application {
  public:
   std::expected<const http::Route*, http::Response> route(http::Request& request) override {
-    auto response = http::problem({ErrorCode::kDenied, "no way out of this room to " + request.path,
-                                   "egress is not carried by this agentd: models are at http://127.0.0.1:4242", 0, {}});
+    auto response = http::problem({ErrorCode::kDenied,
+                                   "no way out of this room to " + request.path,
+                                   "egress is not carried by this agentd: models are at http://127.0.0.1:4242",
+                                   0,
+                                   {}});
     response.close = true;
     return std::unexpected(std::move(response));
   }
@@ -53,7 +56,8 @@ struct Gateway::Applications {
 
 struct Gateway::Room {
   Room(asio::io_context& io, Applications& applications, const InstanceId& id)
-      : gateway(io, applications.room, optionsOf(id, "gateway")), proxy(io, applications.proxy, optionsOf(id, "proxy")) {}
+      : gateway(io, applications.room, optionsOf(id, "gateway")),
+        proxy(io, applications.proxy, optionsOf(id, "proxy")) {}
   std::shared_ptr<RoomCount> count = std::make_shared<RoomCount>();
   http::Server gateway, proxy;
 };
@@ -113,7 +117,9 @@ models::Caps capsOf(const contract::Contract& contract, const company::Company* 
 }
 
 models::Account accountOf(const RoomView& room) {
-  return {.agent = std::string(agentOf(room.id)), .instance = room.id.str(), .task = room.claim ? room.claim->task.str() : ""};
+  return {.agent = std::string(agentOf(room.id)),
+          .instance = room.id.str(),
+          .task = room.claim ? room.claim->task.str() : ""};
 }
 
 }  // namespace agentos::agentd

@@ -54,7 +54,9 @@ Result<Json> identity(const GatewayServices& services, const Caller& caller) {
               {"models", models}};
 }
 
-std::unexpected<Error> noTask() { return fail(ErrorCode::kNotFound, "this run has no task", "it was started without one"); }
+std::unexpected<Error> noTask() {
+  return fail(ErrorCode::kNotFound, "this run has no task", "it was started without one");
+}
 
 Result<Json> task(const GatewayServices& services, const Caller& caller) {
   if (!caller.room.claim || services.queue == nullptr) return noTask();
@@ -70,7 +72,8 @@ Result<std::string> outcomeOf(const Json& body) {
   constexpr std::string_view kOutcomes[] = {"success", "partial", "cancelled"};
   AGENTOS_TRY(auto outcome, http::stringOf(body, "outcome", "success"));
   if (std::ranges::find(kOutcomes, outcome) == std::end(kOutcomes)) {
-    return fail(ErrorCode::kInvalidArgument, "outcome \"" + outcome + "\"", "success, partial or cancelled; what failed goes to /self/task/fail");
+    return fail(ErrorCode::kInvalidArgument, "outcome \"" + outcome + "\"",
+                "success, partial or cancelled; what failed goes to /self/task/fail");
   }
   return outcome;
 }
@@ -91,7 +94,8 @@ Result<Verdict> verdictOf(Verdict::Word word, const Json& body) {
   return verdict;
 }
 
-Result<Json> giveWord(const GatewayServices& services, const Caller& caller, Verdict::Word word, const Request& request) {
+Result<Json> giveWord(const GatewayServices& services, const Caller& caller, Verdict::Word word,
+                      const Request& request) {
   if (!caller.room.claim) return noTask();
   AGENTOS_TRY(auto body, http::bodyObject(request));
   AGENTOS_TRY(auto verdict, verdictOf(word, body));
@@ -102,20 +106,29 @@ Result<Json> giveWord(const GatewayServices& services, const Caller& caller, Ver
 Result<void> mayUse(const GatewayServices& services, const Caller& caller, std::string_view capability) {
   const contract::Contract& contract = *caller.room.contract;
   bool allowed = !contract.isDemanded("capabilities") ||
-                 std::ranges::any_of(contract.capabilities, [&](const std::string& pattern) { return matchesPattern(pattern, capability); });
+                 std::ranges::any_of(contract.capabilities,
+                                     [&](const std::string& pattern) { return matchesPattern(pattern, capability); });
   if (allowed) return {};
-  AGENTOS_CHECK(services.events.note({.kind = "denied", .actor = agentActor(caller.room), .agent = std::string(agentOf(caller.room.id)),
-                                      .instance = caller.room.id.str(), .task = {}, .contract = contract.digest,
-                                      .trace = caller.room.trace, .data = {{"capability", capability}}}));
-  return fail(ErrorCode::kDenied, "the contract of " + contract.name.str() + " does not grant " + std::string(capability),
+  AGENTOS_CHECK(services.events.note({.kind = "denied",
+                                      .actor = agentActor(caller.room),
+                                      .agent = std::string(agentOf(caller.room.id)),
+                                      .instance = caller.room.id.str(),
+                                      .task = {},
+                                      .contract = contract.digest,
+                                      .trace = caller.room.trace,
+                                      .data = {{"capability", capability}}}));
+  return fail(ErrorCode::kDenied,
+              "the contract of " + contract.name.str() + " does not grant " + std::string(capability),
               "add it to capabilities");
 }
 
 Result<Json> sendMail(const GatewayServices& services, const Caller& caller, const Request& request) {
-  if (services.company == nullptr) return fail(ErrorCode::kUnavailable, "there is no company to send mail in", "start agentd with --company DIR");
+  if (services.company == nullptr)
+    return fail(ErrorCode::kUnavailable, "there is no company to send mail in", "start agentd with --company DIR");
   AGENTOS_CHECK(mayUse(services, caller, "message.send"));
   if (caller.count->mail >= kMailPerRun) {
-    return fail(ErrorCode::kRefused, "this run has sent its " + std::to_string(kMailPerRun) + " messages", "say more in each");
+    return fail(ErrorCode::kRefused, "this run has sent its " + std::to_string(kMailPerRun) + " messages",
+                "say more in each");
   }
   AGENTOS_TRY(auto body, http::bodyObject(request));
   AGENTOS_CHECK(http::refuseUnknown(body, {"to", "subject", "body", "urgent"}));
@@ -129,8 +142,13 @@ Result<Json> sendMail(const GatewayServices& services, const Caller& caller, con
   std::string to = message.to, about = message.task;
   AGENTOS_TRY(auto id, company::sendMessage(*services.company, std::move(message), services.clock.now()));
   ++caller.count->mail;
-  AGENTOS_CHECK(services.events.record({.kind = "message.sent", .actor = agentActor(caller.room), .agent = std::string(agentOf(caller.room.id)),
-                                        .instance = caller.room.id.str(), .task = about, .contract = {}, .trace = caller.room.trace,
+  AGENTOS_CHECK(services.events.record({.kind = "message.sent",
+                                        .actor = agentActor(caller.room),
+                                        .agent = std::string(agentOf(caller.room.id)),
+                                        .instance = caller.room.id.str(),
+                                        .task = about,
+                                        .contract = {},
+                                        .trace = caller.room.trace,
                                         .data = {{"id", id.str()}, {"to", to}}}));
   return Json{{"id", id.str()}};
 }
@@ -144,16 +162,20 @@ Result<void> appendLine(const GatewayServices& services, const std::string& agen
 }
 
 Result<Json> logLine(const GatewayServices& services, const Caller& caller, const Request& request) {
-  if (services.company == nullptr) return fail(ErrorCode::kUnavailable, "there is no company to log in", "print it instead: the room's output is kept");
+  if (services.company == nullptr)
+    return fail(ErrorCode::kUnavailable, "there is no company to log in",
+                "print it instead: the room's output is kept");
   if (caller.count->logLines >= kLogLinesPerRun) {
-    return fail(ErrorCode::kRefused, "this run has logged its " + std::to_string(kLogLinesPerRun) + " lines", "print the rest instead");
+    return fail(ErrorCode::kRefused, "this run has logged its " + std::to_string(kLogLinesPerRun) + " lines",
+                "print the rest instead");
   }
   AGENTOS_TRY(auto body, http::bodyObject(request));
   AGENTOS_CHECK(http::refuseUnknown(body, {"level", "text", "fields"}));
   AGENTOS_TRY(auto text, http::requiredString(body, "text"));
   AGENTOS_TRY(auto level, http::stringOf(body, "level", "info"));
   if (request.body.size() > kLongestLogText) {
-    return fail(ErrorCode::kTooLarge, "a log line of " + std::to_string(request.body.size()) + " bytes", "at most 16 KiB");
+    return fail(ErrorCode::kTooLarge, "a log line of " + std::to_string(request.body.size()) + " bytes",
+                "at most 16 KiB");
   }
   Json line{{"time", formatUtc(services.clock.now())}, {"run", caller.room.id.str()}, {"level", level}, {"text", text}};
   if (auto fields = body.find("fields"); fields != body.end()) line["fields"] = *fields;
@@ -175,16 +197,21 @@ void addSelfRoutes(http::Router& router, const GatewayServices& services, FindCa
                 [&services, find, work](RequestPtr request, http::Stream&) -> asio::awaitable<Response> {
                   auto caller = find(*request);
                   if (!caller) co_return http::problem(caller.error());
-                  co_return http::answer(work(services, *caller, *request), [](const Json& value) { return http::json(value); });
+                  co_return http::answer(work(services, *caller, *request),
+                                         [](const Json& value) { return http::json(value); });
                 }});
   };
   using Word = Verdict::Word;
   add("GET", "/self", [](const auto& all, const Caller& caller, const Request&) { return identity(all, caller); });
   add("GET", "/self/task", [](const auto& all, const Caller& caller, const Request&) { return task(all, caller); });
-  for (auto [verb, word] : {std::pair{"complete", Word::kComplete}, {"fail", Word::kFail}, {"submit", Word::kSubmit}, {"release", Word::kRelease}}) {
-    add("POST", std::string("/self/task/") + verb, [word](const auto& all, const Caller& caller, const Request& request) {
-      return giveWord(all, caller, word, request);
-    });
+  for (auto [verb, word] : {std::pair{"complete", Word::kComplete},
+                            {"fail", Word::kFail},
+                            {"submit", Word::kSubmit},
+                            {"release", Word::kRelease}}) {
+    add("POST", std::string("/self/task/") + verb,
+        [word](const auto& all, const Caller& caller, const Request& request) {
+          return giveWord(all, caller, word, request);
+        });
   }
   add("POST", "/self/heartbeat", heartbeat);
   add("POST", "/self/mail", sendMail);

@@ -24,8 +24,8 @@ namespace beast = boost::beast;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kBufferLimit = 128 << 10;   // a request's head, or what a client sends ahead while it is served
-constexpr std::size_t kSmallBody = 64 << 10;      // always taken
+constexpr std::size_t kBufferLimit = 128 << 10;  // a request's head, or what a client sends ahead while it is served
+constexpr std::size_t kSmallBody = 64 << 10;     // always taken
 constexpr auto kLinger = std::chrono::seconds(1);
 using Parser = beast::http::request_parser<beast::http::string_body>;
 
@@ -33,7 +33,8 @@ using Parser = beast::http::request_parser<beast::http::string_body>;
 std::string traceOf(std::string_view traceparent) {
   std::string_view trace = traceparent.size() >= 55 ? traceparent.substr(3, 32) : std::string_view{};
   bool valid = !trace.empty() && trace.find_first_not_of("0123456789abcdef") == std::string_view::npos &&
-               trace.find_first_not_of('0') != std::string_view::npos && traceparent[2] == '-' && traceparent[35] == '-';
+               trace.find_first_not_of('0') != std::string_view::npos && traceparent[2] == '-' &&
+               traceparent[35] == '-';
   return valid ? std::string(trace) : sha256(randomToken(26)).substr(0, 32);
 }
 
@@ -48,7 +49,8 @@ std::pair<std::string_view, std::string_view> splitTarget(std::string_view targe
   return {target.substr(0, question), target.substr(question + 1)};
 }
 
-Result<std::shared_ptr<Request>> requestOf(Parser::value_type&& message, const ServerOptions& options, const Peer& peer) {
+Result<std::shared_ptr<Request>> requestOf(Parser::value_type&& message, const ServerOptions& options,
+                                           const Peer& peer) {
   auto request = std::make_shared<Request>();
   auto [path, query] = splitTarget(message.target());
   AGENTOS_TRY(request->query, parseQuery(query));
@@ -56,31 +58,40 @@ Result<std::shared_ptr<Request>> requestOf(Parser::value_type&& message, const S
   request->path = std::string(path);
   request->http10 = message.version() == 10;
   request->keepAlive = message.keep_alive();
-  for (const auto& field : message) request->headers.emplace_back(lowerCase(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    request->headers.emplace_back(lowerCase(field.name_string()), std::string(field.value()));
   request->body = std::move(message.body());
   request->trace = traceOf(request->header("traceparent"));
   request->peer = peer;
   request->room = options.room;
   if (!request->http10 && message.count(beast::http::field::host) != 1) {
-    return fail(ErrorCode::kInvalidArgument, "an HTTP/1.1 request without exactly one Host header", "send Host: localhost");
+    return fail(ErrorCode::kInvalidArgument, "an HTTP/1.1 request without exactly one Host header",
+                "send Host: localhost");
   }
   return request;
 }
 
 // What is said of a request that could not be read: status 0 when there is nobody to tell.
 std::pair<int, Error> verdictOn(beast::error_code error, bool timedOut, const ServerOptions& options) {
-  auto say = [](ErrorCode code, std::string what, std::string remedy) { return Error{code, std::move(what), std::move(remedy), 0, {}}; };
-  if (timedOut) return {408, say(ErrorCode::kTimedOut, "the request did not arrive whole in time", "send it in one go")};
+  auto say = [](ErrorCode code, std::string what, std::string remedy) {
+    return Error{code, std::move(what), std::move(remedy), 0, {}};
+  };
+  if (timedOut)
+    return {408, say(ErrorCode::kTimedOut, "the request did not arrive whole in time", "send it in one go")};
   if (error == beast::http::error::body_limit) {
-    return {413, say(ErrorCode::kTooLarge, "the request body is too large", "send at most " + std::to_string(options.bodyLimit) + " bytes")};
+    return {413, say(ErrorCode::kTooLarge, "the request body is too large",
+                     "send at most " + std::to_string(options.bodyLimit) + " bytes")};
   }
   if (error == beast::http::error::header_limit || error == beast::http::error::buffer_overflow) {
-    return {431, say(ErrorCode::kTooLarge, "the request's head is too large", "send at most " + std::to_string(options.headerLimit) + " bytes of headers")};
+    return {431, say(ErrorCode::kTooLarge, "the request's head is too large",
+                     "send at most " + std::to_string(options.headerLimit) + " bytes of headers")};
   }
-  if (error == beast::http::error::partial_message) return {400, say(ErrorCode::kInvalidArgument, "the request ended in its middle", "send it whole")};
+  if (error == beast::http::error::partial_message)
+    return {400, say(ErrorCode::kInvalidArgument, "the request ended in its middle", "send it whole")};
   if (error == beast::http::error::end_of_stream) return {0, {}};
   if (error.category() != beast::http::make_error_code(beast::http::error::bad_method).category()) return {0, {}};
-  return {400, say(ErrorCode::kInvalidArgument, "this is not an HTTP/1.1 request: " + error.message(), "speak HTTP/1.1")};
+  return {400,
+          say(ErrorCode::kInvalidArgument, "this is not an HTTP/1.1 request: " + error.message(), "speak HTTP/1.1")};
 }
 
 std::string hexSize(std::size_t size) {
@@ -101,7 +112,10 @@ std::string oneLine(std::string_view value) {
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Server::State> server, Socket socket)
-    : server_(std::move(server)), socket_(std::move(socket)), timer_(server_->io), buffer_(kBufferLimit),
+    : server_(std::move(server)),
+      socket_(std::move(socket)),
+      timer_(server_->io),
+      buffer_(kBufferLimit),
       peer_(peerOf(socket_.native_handle())) {
   server_->connections.insert(this);
   enter(Phase::kIdle);
@@ -219,9 +233,12 @@ asio::awaitable<void> Connection::refuse(boost::system::error_code error) {
 asio::awaitable<void> Connection::refuseCrowded() {
   releaseBody();
   keepAlive_ = false;
-  Response response = problem({ErrorCode::kUnavailable, "too many large requests at once",
+  Response response = problem({ErrorCode::kUnavailable,
+                               "too many large requests at once",
                                "send it again when others are answered: all bodies together may take " +
-                                   std::to_string(server_->options.bodiesLimit) + " bytes", 0, {}});
+                                   std::to_string(server_->options.bodiesLimit) + " bytes",
+                               0,
+                               {}});
   response.headers.emplace_back("Retry-After", "1");
   response.close = true;
   co_await send(std::move(response));
@@ -255,9 +272,9 @@ asio::awaitable<bool> Connection::serve(std::shared_ptr<Request> request) {
 
 // The handler runs as a coroutine of its own so that a hang-up can cancel it and nothing else.
 asio::awaitable<Response> Connection::handle(const Route& route, std::shared_ptr<Request> request) {
-  auto [escaped, response] = co_await asio::co_spawn(
-      socket_.get_executor(), route.handler(request, *this),
-      asio::bind_cancellation_slot(cancel_.slot(), asio::as_tuple(asio::use_awaitable)));
+  auto [escaped, response] =
+      co_await asio::co_spawn(socket_.get_executor(), route.handler(request, *this),
+                              asio::bind_cancellation_slot(cancel_.slot(), asio::as_tuple(asio::use_awaitable)));
   if (!escaped) co_return std::move(response);
   if (gone_) co_return Response{};
   std::string what = "an exception of no known kind";
@@ -267,9 +284,11 @@ asio::awaitable<Response> Connection::handle(const Route& route, std::shared_ptr
     what = error.what();
   } catch (...) {  // keeps the words above
   }
-  spdlog::error("{}: {} {} was ended by {} (trace {})", server_->options.name, request->method, request->path, what, request->trace);
+  spdlog::error("{}: {} {} was ended by {} (trace {})", server_->options.name, request->method, request->path, what,
+                request->trace);
   aborted_ = true;
-  co_return problem({ErrorCode::kInternal, "the handler ended by " + what, "report it with trace " + request->trace, 0, {}});
+  co_return problem(
+      {ErrorCode::kInternal, "the handler ended by " + what, "report it with trace " + request->trace, 0, {}});
 }
 
 // While a handler runs, the read side is watched: end of file is a client that hung up; bytes are its next request,
@@ -293,8 +312,9 @@ void Connection::peek() {
 }
 
 std::string Connection::headOf(const Response& response, bool streaming) const {
-  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " +
-                     std::string(beast::http::obsolete_reason(beast::http::int_to_status(static_cast<unsigned>(response.status))));
+  std::string head =
+      "HTTP/1.1 " + std::to_string(response.status) + " " +
+      std::string(beast::http::obsolete_reason(beast::http::int_to_status(static_cast<unsigned>(response.status))));
   head += "\r\nServer: agentd\r\n";
   if (!response.contentType.empty()) head += "Content-Type: " + oneLine(response.contentType) + "\r\n";
   for (const auto& [name, value] : response.headers) head += oneLine(name) + ": " + oneLine(value) + "\r\n";
@@ -308,7 +328,7 @@ asio::awaitable<bool> Connection::send(Response response) {
   if (response.close) keepAlive_ = false;
   std::string head = headOf(response, false);
   bool sent = co_await put(std::move(head), headOnly_ ? std::string{} : std::move(response.body));
-  co_return sent && keepAlive_;
+  co_return sent&& keepAlive_;
 }
 
 asio::awaitable<bool> Connection::begin(Response head) {
@@ -334,7 +354,8 @@ asio::awaitable<bool> Connection::endStream() {
   co_return keepAlive_;
 }
 
-// What the socket takes at once; the rest waits for room, with the deadline. Most answers never wait, and cost no timer.
+// What the socket takes at once; the rest waits for room, with the deadline. Most answers never wait, and cost no
+// timer.
 asio::awaitable<bool> Connection::put(std::string head, std::string body) {
   if (gone_) co_return false;
   std::size_t taken = sendNow(head, body);

@@ -88,7 +88,7 @@ class Connection final : public Stream, public std::enable_shared_from_this<Conn
   Phase phase_ = Phase::kIdle;
   std::uint64_t since_ = 0;
   std::size_t bodyHeld_ = 0;
-  std::uint64_t deadlines_ = 0;      // tells a timer that was late from the one in force
+  std::uint64_t deadlines_ = 0;  // tells a timer that was late from the one in force
   bool timedOut_ = false, gone_ = false, keepAlive_ = true, cuttable_ = false;
   bool headOnly_ = false, http10_ = false, begun_ = false, aborted_ = false, watching_ = false;
 };

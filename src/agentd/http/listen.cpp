@@ -87,7 +87,8 @@ Result<Fd> listenTcp(const std::string& address) {
   Fd listener(::socket(four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   int on = 1;
   ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  int bound = four ? ::bind(listener.get(), generic(inet), sizeof inet) : ::bind(listener.get(), generic(inet6), sizeof inet6);
+  int bound =
+      four ? ::bind(listener.get(), generic(inet), sizeof inet) : ::bind(listener.get(), generic(inet6), sizeof inet6);
   if (bound != 0 || ::listen(listener.get(), kBacklog) != 0) return failErrno(errno, "cannot listen on " + address);
   return listener;
 }

@@ -22,7 +22,8 @@ int hexDigit(char c) {
 }
 
 std::unexpected<Error> wrongType(const std::string& key, const Json& value, std::string_view right) {
-  return fail(ErrorCode::kInvalidArgument, "\"" + key + "\" is of type " + value.type_name(), "give " + std::string(right));
+  return fail(ErrorCode::kInvalidArgument, "\"" + key + "\" is of type " + value.type_name(),
+              "give " + std::string(right));
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ Response noContent() {
 
 std::string lowerCase(std::string_view text) {
   std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return lower;
 }
 
@@ -80,16 +82,19 @@ Result<std::string> decodePercent(std::string_view text, bool plusIsSpace) {
     } else if (text[i] != '%') {
       decoded += text[i];
     } else {
-      int high = i + 2 < text.size() ? hexDigit(text[i + 1]) : -1, low = i + 2 < text.size() ? hexDigit(text[i + 2]) : -1;
+      int high = i + 2 < text.size() ? hexDigit(text[i + 1]) : -1,
+          low = i + 2 < text.size() ? hexDigit(text[i + 2]) : -1;
       if (high < 0 || low < 0) {
-        return fail(ErrorCode::kInvalidArgument, "the request target has a broken escape", "% is followed by two hexadecimal digits");
+        return fail(ErrorCode::kInvalidArgument, "the request target has a broken escape",
+                    "% is followed by two hexadecimal digits");
       }
       decoded += static_cast<char>(high * 16 + low);
       i += 2;
     }
   }
   if (!isValidUtf8(decoded) || decoded.find('\0') != std::string::npos) {
-    return fail(ErrorCode::kInvalidArgument, "the request target is not valid UTF-8 text", "escape UTF-8 bytes, and no NUL");
+    return fail(ErrorCode::kInvalidArgument, "the request target is not valid UTF-8 text",
+                "escape UTF-8 bytes, and no NUL");
   }
   return decoded;
 }
@@ -112,7 +117,8 @@ Result<Json> bodyObject(const Request& request) {
   auto parsed = parseJson(request.body);
   if (!parsed) return std::unexpected(std::move(parsed).error().within("request body"));
   if (!parsed->is_object()) {
-    return fail(ErrorCode::kInvalidArgument, std::string("the request body is a JSON ") + parsed->type_name(), "send a JSON object");
+    return fail(ErrorCode::kInvalidArgument, std::string("the request body is a JSON ") + parsed->type_name(),
+                "send a JSON object");
   }
   return parsed;
 }
@@ -181,7 +187,8 @@ Result<std::optional<std::uint64_t>> numberOf(const Request& request, std::strin
   std::uint64_t number = 0;
   auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
   if (error != std::errc{} || end != value->data() + value->size()) {
-    return fail(ErrorCode::kInvalidArgument, "?" + std::string(name) + "=" + std::string(*value), "give a whole number");
+    return fail(ErrorCode::kInvalidArgument, "?" + std::string(name) + "=" + std::string(*value),
+                "give a whole number");
   }
   return number;
 }

@@ -32,16 +32,16 @@ Peer peerOf(int socket);
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 struct Request {
-  std::string method;      // "GET"
-  std::string path;        // as sent, still percent-encoded, without the query
-  Fields query;            // decoded, in order
-  Fields headers;          // names in lower case
-  Fields parameters;       // of the route's pattern, decoded
+  std::string method;  // "GET"
+  std::string path;    // as sent, still percent-encoded, without the query
+  Fields query;        // decoded, in order
+  Fields headers;      // names in lower case
+  Fields parameters;   // of the route's pattern, decoded
   std::string body;
   bool keepAlive = true, http10 = false;
-  std::string trace;       // 32 hexadecimal digits: the caller's (traceparent) or a new one
+  std::string trace;  // 32 hexadecimal digits: the caller's (traceparent) or a new one
   Peer peer;
-  std::string room;        // the gateway: whose listener this came in on
+  std::string room;  // the gateway: whose listener this came in on
 
   std::string_view header(std::string_view lowerCaseName) const;  // "" when absent
   std::string_view parameter(std::string_view name) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Problem documents (RFC 9457), from the one table of error codes: "type" is urn:agentos:error:<name>, "title" the table's
-// words, "detail" what went wrong with its value, "remedy" what would be right, "errors" the single faults of a file.
+// Problem documents (RFC 9457), from the one table of error codes: "type" is urn:agentos:error:<name>, "title" the
+// table's words, "detail" what went wrong with its value, "remedy" what would be right, "errors" the single faults of a
+// file.
 #pragma once
 
 #include "agentd/http/message.h"

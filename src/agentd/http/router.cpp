@@ -59,15 +59,18 @@ Result<Router::Match> Router::find(std::string_view method, std::string_view pat
 
 Response unrouted(const Request& request, const Router::Match& match) {
   if (match.allowed.empty() && request.path != "*") {
-    return problem({ErrorCode::kNotFound, "there is nothing at " + request.path, "GET /openapi.json lists every path", 0, {}});
+    return problem(
+        {ErrorCode::kNotFound, "there is nothing at " + request.path, "GET /openapi.json lists every path", 0, {}});
   }
   std::string allow = "OPTIONS";
   for (const std::string& method : match.allowed) allow += ", " + method + (method == "GET" ? ", HEAD" : "");
-  Response response = request.method == "OPTIONS"
-                          ? noContent()
-                          : problem({ErrorCode::kInvalidArgument, request.method + " is not served at " + request.path,
-                                     "use one of: " + allow, 0, {}},
-                                    405);
+  Response response = request.method == "OPTIONS" ? noContent()
+                                                  : problem({ErrorCode::kInvalidArgument,
+                                                             request.method + " is not served at " + request.path,
+                                                             "use one of: " + allow,
+                                                             0,
+                                                             {}},
+                                                            405);
   response.headers.emplace_back("Allow", std::move(allow));
   return response;
 }

@@ -32,7 +32,7 @@ class Router {
   const std::vector<Route>& routes() const { return routes_; }
 
   struct Match {
-    const Route* route = nullptr;   // null: see `allowed`
+    const Route* route = nullptr;  // null: see `allowed`
     Fields parameters;
     std::vector<std::string> allowed;  // the methods of that path; empty: there is no such path
   };

@@ -93,7 +93,8 @@ asio::awaitable<void> acceptLoop(StatePtr state, std::shared_ptr<Listener> liste
       spdlog::error("{}: accept: {}; this listener is given up", state->options.name, std::strerror(failed));
       break;
     }
-    if (!std::exchange(said, true)) spdlog::warn("{}: accept: {}; dropping idle connections", state->options.name, std::strerror(failed));
+    if (!std::exchange(said, true))
+      spdlog::warn("{}: accept: {}; dropping idle connections", state->options.name, std::strerror(failed));
     state->evictOne();
     pause.expires_after(kOutOfDescriptors);
     co_await pause.async_wait(kTuple);
@@ -112,7 +113,8 @@ bool Server::State::evictOne() {
   Connection* choice = nullptr;
   for (Connection* one : connections) {
     if (one->isGone() || one->phase() == Connection::Phase::kServing) continue;
-    if (choice == nullptr || one->phase() < choice->phase() || (one->phase() == choice->phase() && one->since() < choice->since())) {
+    if (choice == nullptr || one->phase() < choice->phase() ||
+        (one->phase() == choice->phase() && one->since() < choice->since())) {
       choice = one;
     }
   }

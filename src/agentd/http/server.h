@@ -25,8 +25,8 @@
 namespace agentos::agentd::http {
 
 struct ServerOptions {
-  std::string name = "http";   // for the log
-  std::string room;            // becomes Request::room
+  std::string name = "http";  // for the log
+  std::string room;           // becomes Request::room
   std::size_t headerLimit = 16 << 10;
   std::size_t bodyLimit = 1 << 20;
   std::size_t bodiesLimit = 64 << 20;  // of all connections, from a body's first byte until it is answered
@@ -56,8 +56,8 @@ class Server {
 
   // Adopts a listening socket.
   void listen(Fd listener);
-  // No new connection; idle ones end at once, streams are cut, other requests may finish within `grace`, then are cut too.
-  // On return no connection is left and no handler runs.
+  // No new connection; idle ones end at once, streams are cut, other requests may finish within `grace`, then are cut
+  // too. On return no connection is left and no handler runs.
   boost::asio::awaitable<void> close(std::chrono::milliseconds grace);
   std::size_t connections() const;
 

@@ -35,7 +35,8 @@ void sendHead(int pipe, const govern::AuditHead& head) {
 std::optional<govern::AuditHead> receiveHead(int pipe) {
   std::optional<govern::AuditHead> newest;
   Message message;
-  for (int i = 0; i < kMostAtOnce && ::read(pipe, &message, sizeof message) == static_cast<ssize_t>(sizeof message); ++i) {
+  for (int i = 0; i < kMostAtOnce && ::read(pipe, &message, sizeof message) == static_cast<ssize_t>(sizeof message);
+       ++i) {
     if (isHash(message.hash)) newest = {message.sequence, std::string(message.hash.data(), kHash)};
   }
   return newest;

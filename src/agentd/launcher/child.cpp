@@ -47,8 +47,8 @@ void dropTo(const UserIdentity& user) {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   if (plan.user) dropTo(*plan.user);
-  // Set after the ids: changing them clears it. SIGKILL: a half that is asked to end would stop the agents on its way, and
-  // one that is still starting would not hear, and hold the socket against the next agentd.
+  // Set after the ids: changing them clears it. SIGKILL: a half that is asked to end would stop the agents on its way,
+  // and one that is still starting would not hear, and hold the socket against the next agentd.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die("PDEATHSIG");
   if (::getppid() != launcher) ::_exit(0);  // it died in between
   for (const int fd : plan.keepFds) {

@@ -195,8 +195,8 @@ void Launcher::ended(Kept& kept, int status) {
     return;
   }
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (isDaemon &&
-      ((!served_ && code >= 0) || code == 0 || code == kExitConfig || code == kExitRefused)) {  // its last word, no accident
+  if (isDaemon && ((!served_ && code >= 0) || code == 0 || code == kExitConfig ||
+                   code == kExitRefused)) {  // its last word, no accident
     over_ = ending_ = true;
     status_ = code < 0 ? 1 : code;
     return;
@@ -219,7 +219,8 @@ void Launcher::end() {
   killAt_ = Steady::now() + config_.stopGrace * 2 + kEndMargin;
 }
 
-// Once a second at most, whatever the daemon sends: a hostile one could have the honest heads thinned out (govern/anchor.h).
+// Once a second at most, whatever the daemon sends: a hostile one could have the honest heads thinned out
+// (govern/anchor.h).
 void Launcher::anchor() {
   if (auto newest = receiveHead(headsIn_.get())) {
     served_ = true;

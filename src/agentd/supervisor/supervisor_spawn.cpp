@@ -175,7 +175,8 @@ void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoo
   if (instance->view.state == State::kRunning) startTimeout(*instance);
   watch(instance, std::move(room.pidfd));
   // The run goes on when this fails: its launch record is on disk, and the next update says it again.
-  if (auto kept = parts_.runs.update(*instance); !kept) spdlog::error("{}: {}", instance->id().str(), kept.error().message());
+  if (auto kept = parts_.runs.update(*instance); !kept)
+    spdlog::error("{}: {}", instance->id().str(), kept.error().message());
   audit(*instance, "instance.started", "agentd",
         {{"pid", instance->view.process.pid},
          {"substituted", instance->view.enforcement.substituted},

@@ -33,7 +33,8 @@ Result<InitPlan> readPlan() {
 int main() {
   // At the end of a room it kills every process that it sees: outside a pid namespace of its own that is everybody.
   if (getpid() != 1) {
-    constexpr std::string_view kWhy = "agent-init: started as an ordinary process; agentd-spawner starts it as PID 1 of a room\n";
+    constexpr std::string_view kWhy =
+        "agent-init: started as an ordinary process; agentd-spawner starts it as PID 1 of a room\n";
     return write(STDERR_FILENO, kWhy.data(), kWhy.size()) < 0 ? 1 : 2;
   }
   prctl(PR_SET_NAME, "agent-init");

@@ -121,11 +121,13 @@ void RealAgentd::start() {
   cgroupRoot_.clear();
   launcher_ = startProgram({"agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"}, file, file);
   // It answers while it recovers; the control group is known once the spawner has told of the machine.
-  const bool ready = eventually([&] {
-    const Answer info = ctl({"system", "info", "-o", "json"});
-    if (info.status == 0) cgroupRoot_ = fieldOf(info.json(), "cgroup_root");
-    return info.status == 0 && !cgroupRoot_.empty();
-  }, 20s);
+  const bool ready = eventually(
+      [&] {
+        const Answer info = ctl({"system", "info", "-o", "json"});
+        if (info.status == 0) cgroupRoot_ = fieldOf(info.json(), "cgroup_root");
+        return info.status == 0 && !cgroupRoot_.empty();
+      },
+      20s);
   ASSERT_TRUE(ready) << log();
 }
 

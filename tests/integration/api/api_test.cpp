@@ -37,12 +37,17 @@ TEST_F(Api, SpawnsShowsAndChangesInstances) {
   EXPECT_EQ(ask("GET", "/v1/agents/" + id).json()["state"], "exited");
   EXPECT_EQ(ask("GET", "/v1/agents").json()["items"].size(), 1U);
   EXPECT_EQ(ask("GET", "/v1/agents?all=1").json()["items"].size(), 2U);
-  EXPECT_EQ(ask("POST", "/v1/agents/" + restarted.json()["id"].get<std::string>() + "/kill", {{"signal", "SIGHUP"}}).status, 200);
+  EXPECT_EQ(
+      ask("POST", "/v1/agents/" + restarted.json()["id"].get<std::string>() + "/kill", {{"signal", "SIGHUP"}}).status,
+      200);
   EXPECT_EQ(supervisor->lastSignal, 1);
 }
 
 TEST_F(Api, TellsEveryFaultOfAContract) {
-  auto refused = ask("POST", "/v1/agents", {{"contract", "apiVersion: agentos/v0.2\nkind: AgentContract\nname: x\ncompute: { mem: 5 parsecs }\nbudgte: 1\n"}, {"source", "bad.yaml"}});
+  auto refused = ask(
+      "POST", "/v1/agents",
+      {{"contract", "apiVersion: agentos/v0.2\nkind: AgentContract\nname: x\ncompute: { mem: 5 parsecs }\nbudgte: 1\n"},
+       {"source", "bad.yaml"}});
   EXPECT_EQ(refused.status, 422) << refused.body;
   EXPECT_EQ(refused.header("content-type"), "application/problem+json");
   auto problem = refused.json();
@@ -57,20 +62,44 @@ TEST_F(Api, TellsEveryFaultOfAContract) {
 }
 
 TEST_F(Api, BadInputIsAProblemWithItsRemedy) {
-  loop.run([&] { supervisor->add("maker.aaaaaa", State::kRunning); return 0; });
-  struct Bad { const char *method, *target, *body; int status; };
-  for (const Bad& bad : {Bad{"POST", "/v1/agents", "{", 400}, {"POST", "/v1/agents", "[]", 400}, {"POST", "/v1/agents", "{}", 400},
-                         {"POST", "/v1/agents", R"({"contract":5})", 400}, {"POST", "/v1/agents", R"({"contract":"x","class":"FAST"})", 400},
-                         {"POST", "/v1/agents", R"({"contract":"x","name":"../etc"})", 400}, {"GET", "/v1/agents/nobody", "", 404},
-                         {"POST", "/v1/agents/maker/stop", R"({"grace":"soon"})", 400}, {"POST", "/v1/agents/maker/kill", R"({"signal":99})", 400},
-                         {"POST", "/v1/agents/maker/pause", R"({"grcae":"1s"})", 400}, {"GET", "/v1/agents?limit=0", "", 400},
-                         {"GET", "/v1/agents?limit=x", "", 400}, {"GET", "/v1/agents?all=maybe", "", 400}, {"GET", "/v1/tasks?status=lost", "", 400},
-                         {"GET", "/v1/tasks/task-1", "", 400}, {"GET", "/v1/tasks/task-2026-0101-001", "", 404}, {"POST", "/v1/tasks", R"({"title":""})", 400},
-                         {"POST", "/v1/tasks", R"({"title":"x","priority":"urgent"})", 400}, {"POST", "/v1/tasks", R"({"title":"x","attempts":0})", 400},
-                         {"POST", "/v1/messages", R"({"to":"../../../evil","subject":"x"})", 400}, {"GET", "/v1/contracts/none", "", 404},
-                         {"POST", "/v1/cycles/none/hold", "", 404}, {"GET", "/v1/costs?by=moon", "", 400}, {"GET", "/v1/audit?since=soon", "", 400},
-                         {"GET", "/v1/audit?limit=0", "", 400}, {"GET", "/v1/events?after=x", "", 400}, {"GET", "/v1/agents/maker/wait?timeout=5", "", 400},
-                         {"GET", "/v1/agents/maker/logs", "", 404}, {"GET", "/v2", "", 404}, {"PUT", "/v1/tasks", "", 405}}) {
+  loop.run([&] {
+    supervisor->add("maker.aaaaaa", State::kRunning);
+    return 0;
+  });
+  struct Bad {
+    const char *method, *target, *body;
+    int status;
+  };
+  for (const Bad& bad : {Bad{"POST", "/v1/agents", "{", 400},
+                         {"POST", "/v1/agents", "[]", 400},
+                         {"POST", "/v1/agents", "{}", 400},
+                         {"POST", "/v1/agents", R"({"contract":5})", 400},
+                         {"POST", "/v1/agents", R"({"contract":"x","class":"FAST"})", 400},
+                         {"POST", "/v1/agents", R"({"contract":"x","name":"../etc"})", 400},
+                         {"GET", "/v1/agents/nobody", "", 404},
+                         {"POST", "/v1/agents/maker/stop", R"({"grace":"soon"})", 400},
+                         {"POST", "/v1/agents/maker/kill", R"({"signal":99})", 400},
+                         {"POST", "/v1/agents/maker/pause", R"({"grcae":"1s"})", 400},
+                         {"GET", "/v1/agents?limit=0", "", 400},
+                         {"GET", "/v1/agents?limit=x", "", 400},
+                         {"GET", "/v1/agents?all=maybe", "", 400},
+                         {"GET", "/v1/tasks?status=lost", "", 400},
+                         {"GET", "/v1/tasks/task-1", "", 400},
+                         {"GET", "/v1/tasks/task-2026-0101-001", "", 404},
+                         {"POST", "/v1/tasks", R"({"title":""})", 400},
+                         {"POST", "/v1/tasks", R"({"title":"x","priority":"urgent"})", 400},
+                         {"POST", "/v1/tasks", R"({"title":"x","attempts":0})", 400},
+                         {"POST", "/v1/messages", R"({"to":"../../../evil","subject":"x"})", 400},
+                         {"GET", "/v1/contracts/none", "", 404},
+                         {"POST", "/v1/cycles/none/hold", "", 404},
+                         {"GET", "/v1/costs?by=moon", "", 400},
+                         {"GET", "/v1/audit?since=soon", "", 400},
+                         {"GET", "/v1/audit?limit=0", "", 400},
+                         {"GET", "/v1/events?after=x", "", 400},
+                         {"GET", "/v1/agents/maker/wait?timeout=5", "", 400},
+                         {"GET", "/v1/agents/maker/logs", "", 404},
+                         {"GET", "/v2", "", 404},
+                         {"PUT", "/v1/tasks", "", 405}}) {
     auto answer = RawClient(socket).ask(bad.method, bad.target, bad.body);
     EXPECT_EQ(answer.status, bad.status) << bad.method << " " << bad.target << " " << bad.body << ": " << answer.body;
     EXPECT_EQ(answer.header("content-type"), "application/problem+json") << bad.target;
@@ -80,13 +109,19 @@ TEST_F(Api, BadInputIsAProblemWithItsRemedy) {
 }
 
 TEST_F(Api, WaitsUntilTheEndOrTheTimeout) {
-  loop.run([&] { supervisor->add("maker.aaaaaa", State::kRunning); return 0; });
+  loop.run([&] {
+    supervisor->add("maker.aaaaaa", State::kRunning);
+    return 0;
+  });
   EXPECT_EQ(ask("GET", "/v1/agents/maker.aaaaaa/wait?timeout=50ms").status, 504);
   auto waiting = std::async(std::launch::async, [&] { return ask("GET", "/v1/agents/maker.aaaaaa/wait?timeout=10s"); });
   EXPECT_TRUE(eventually([&] { return supervisor->waiting == 1; }));
   EXPECT_EQ(ask("POST", "/v1/agents/maker.aaaaaa/stop").status, 200);
   EXPECT_EQ(waiting.get().json()["state"], "exited");
-  loop.run([&] { supervisor->add("maker.bbbbbb", State::kRunning); return 0; });
+  loop.run([&] {
+    supervisor->add("maker.bbbbbb", State::kRunning);
+    return 0;
+  });
   {
     RawClient client(socket);
     client.send("GET /v1/agents/maker.bbbbbb/wait HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -110,7 +145,10 @@ TEST_F(Api, PagesLists) {
 }
 
 TEST_F(Api, WorksTheQueue) {
-  auto id = ask("POST", "/v1/tasks", {{"title", "Build"}, {"priority", "high"}, {"backlog", true}, {"body", "All of it."}}).json()["id"].get<std::string>();
+  auto id =
+      ask("POST", "/v1/tasks", {{"title", "Build"}, {"priority", "high"}, {"backlog", true}, {"body", "All of it."}})
+          .json()["id"]
+          .get<std::string>();
   EXPECT_EQ(ask("GET", "/v1/tasks/" + id).json()["status"], "backlog");
   EXPECT_EQ(ask("POST", "/v1/tasks/" + id + "/demote").json()["code"], "task.wrong_state");
   EXPECT_EQ(ask("POST", "/v1/tasks/" + id + "/promote").json()["status"], "queued");
@@ -154,7 +192,8 @@ TEST_F(Api, AFailureLeavesTheKeyFree) {
 TEST_F(Api, TheSameKeyTwiceAtOnceIsDoneOnce) {
   supervisor->spawnTakes = 300ms;
   Json spawn{{"contract", kContract}};
-  auto first = std::async(std::launch::async, [&] { return ask("POST", "/v1/agents", spawn, "Idempotency-Key: k\r\n"); });
+  auto first =
+      std::async(std::launch::async, [&] { return ask("POST", "/v1/agents", spawn, "Idempotency-Key: k\r\n"); });
   std::this_thread::sleep_for(100ms);
   EXPECT_EQ(ask("POST", "/v1/agents", spawn, "Idempotency-Key: k\r\n").status, 409);
   EXPECT_EQ(first.get().status, 201);
@@ -167,10 +206,18 @@ TEST_F(Api, AKeySurvivesARestart) {
   auto first = ask("POST", "/v1/tasks", task, "Idempotency-Key: k1\r\n");
   // What a daemon that was killed in the middle of its work leaves behind.
   loop.run([&] {
-    return db->execute("INSERT INTO http_answers(actor, key, digest, process, created) SELECT actor, 'k2', digest, 'earlier', created FROM http_answers").has_value();
+    return db
+        ->execute(
+            "INSERT INTO http_answers(actor, key, digest, process, created) SELECT actor, 'k2', digest, 'earlier', "
+            "created FROM http_answers")
+        .has_value();
   });
   loop.await(api->close());
-  loop.run([&] { api.reset(); makeApi(); return 0; });
+  loop.run([&] {
+    api.reset();
+    makeApi();
+    return 0;
+  });
   EXPECT_EQ(ask("POST", "/v1/tasks", task, "Idempotency-Key: k1\r\n").body, first.body);
   auto unknown = ask("POST", "/v1/tasks", task, "Idempotency-Key: k2\r\n");
   EXPECT_EQ(unknown.status, 409);
@@ -181,8 +228,8 @@ TEST_F(Api, AKeySurvivesARestart) {
 // ---- roles
 
 // Connects and asks as somebody else: credentials are a thread's own to the kernel, and SO_PEERCRED is the connector's.
-RawAnswer askAs(uid_t uid, gid_t gid, std::vector<gid_t> groups, const std::string& socket, const std::string& method, const std::string& target,
-                const std::string& body = "") {
+RawAnswer askAs(uid_t uid, gid_t gid, std::vector<gid_t> groups, const std::string& socket, const std::string& method,
+                const std::string& target, const std::string& body = "") {
   RawAnswer answer;
   std::thread([&] {
     if (::syscall(SYS_setgroups, groups.size(), groups.data()) != 0 || ::syscall(SYS_setresgid, gid, gid, gid) != 0 ||
@@ -196,9 +243,13 @@ RawAnswer askAs(uid_t uid, gid_t gid, std::vector<gid_t> groups, const std::stri
 
 TEST_F(Api, RolesComeFromTheKernel) {
   if (::getuid() != 0) GTEST_SKIP() << "needs root to take other uids on";
-  loop.run([&] { supervisor->add("maker.aaaaaa", State::kRunning); return 0; });
+  loop.run([&] {
+    supervisor->add("maker.aaaaaa", State::kRunning);
+    return 0;
+  });
   std::filesystem::permissions(root, std::filesystem::perms::all);
-  auto as = [&](gid_t gid, std::vector<gid_t> groups, const std::string& method, const std::string& target, const std::string& body = "") {
+  auto as = [&](gid_t gid, std::vector<gid_t> groups, const std::string& method, const std::string& target,
+                const std::string& body = "") {
     return askAs(54321, gid, std::move(groups), socket, method, target, body);
   };
   auto stranger = as(54321, {}, "GET", "/v1/agents");
@@ -224,7 +275,10 @@ TEST_F(Api, TcpNeedsTheToken) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   ::getsockname(listener.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), &size);
-  loop.run([&] { api->listen(std::move(listener)); return 0; });
+  loop.run([&] {
+    api->listen(std::move(listener));
+    return 0;
+  });
   auto over = [&](const std::string& headers) {
     Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(::connect(fd.get(), static_cast<sockaddr*>(static_cast<void*>(&address)), size), 0);
@@ -252,7 +306,15 @@ TEST_F(Api, EventsFlowAndResume) {
   EXPECT_TRUE(client.receiveUntil("id: 3\nevent: three\n"));
   client.hangUp();
   loop.run([&] {
-    for (int i = 0; i < 1500; ++i) must(events->note({.kind = "many", .actor = {}, .agent = {}, .instance = {}, .task = {}, .contract = {}, .trace = {}, .data = Json::object()}));
+    for (int i = 0; i < 1500; ++i)
+      must(events->note({.kind = "many",
+                         .actor = {},
+                         .agent = {},
+                         .instance = {},
+                         .task = {},
+                         .contract = {},
+                         .trace = {},
+                         .data = Json::object()}));
     return 0;
   });
   RawClient again(socket);
@@ -261,7 +323,8 @@ TEST_F(Api, EventsFlowAndResume) {
   EXPECT_TRUE(answer.whole);
   int count = 0;
   std::uint64_t expected = 4;
-  for (std::size_t at = answer.body.find("id: "); at != std::string::npos; at = answer.body.find("\nid: ", at + 1), ++count) {
+  for (std::size_t at = answer.body.find("id: "); at != std::string::npos;
+       at = answer.body.find("\nid: ", at + 1), ++count) {
     EXPECT_EQ(std::stoull(answer.body.substr(answer.body[at] == '\n' ? at + 5 : at + 4)), expected++);
   }
   EXPECT_EQ(count, 1500);
@@ -270,7 +333,15 @@ TEST_F(Api, EventsFlowAndResume) {
 // Events that happen while the files are replayed come once, in order, and none is lost.
 TEST_F(Api, NothingFallsBetweenReplayAndLife) {
   loop.run([&] {
-    for (int i = 0; i < 600; ++i) must(events->note({.kind = "before", .actor = {}, .agent = {}, .instance = {}, .task = {}, .contract = {}, .trace = {}, .data = Json::object()}));
+    for (int i = 0; i < 600; ++i)
+      must(events->note({.kind = "before",
+                         .actor = {},
+                         .agent = {},
+                         .instance = {},
+                         .task = {},
+                         .contract = {},
+                         .trace = {},
+                         .data = Json::object()}));
     return 0;
   });
   std::atomic<bool> stop = false;
@@ -304,7 +375,15 @@ TEST_F(Api, EventFiltersAndASlowReaderIsCut) {
   slow.send("GET /v1/events HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(slow.receiveUntil(": audit sequence"));
   loop.run([&] {
-    for (int i = 0; i < 5000; ++i) must(events->note({.kind = "flood", .actor = std::string(500, 'x'), .agent = {}, .instance = {}, .task = {}, .contract = {}, .trace = {}, .data = Json::object()}));
+    for (int i = 0; i < 5000; ++i)
+      must(events->note({.kind = "flood",
+                         .actor = std::string(500, 'x'),
+                         .agent = {},
+                         .instance = {},
+                         .task = {},
+                         .contract = {},
+                         .trace = {},
+                         .data = Json::object()}));
     return 0;
   });
   while (slow.receive()) {
@@ -316,7 +395,10 @@ TEST_F(Api, EventFiltersAndASlowReaderIsCut) {
 // ---- logs
 
 TEST_F(Api, ShowsAndFollowsLogs) {
-  loop.run([&] { supervisor->add("maker.aaaaaa", State::kRunning); return 0; });
+  loop.run([&] {
+    supervisor->add("maker.aaaaaa", State::kRunning);
+    return 0;
+  });
   std::filesystem::create_directory(root + "/log/maker.aaaaaa");
   std::ofstream log(root + "/log/maker.aaaaaa/output.log");
   for (int i = 1; i <= 5; ++i) log << "2026-11-20T14:03:0" << i << ".000Z stdout F line " << i << "\n";

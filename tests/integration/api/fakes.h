@@ -45,8 +45,12 @@ class FakeSupervisor final : public Supervisor {
     spawned.push_back(std::move(request));
     co_return InstanceId::parse(id);
   }
-  asio::awaitable<Result<void>> pause(InstanceId id, std::string actor) override { co_return set(id, State::kPaused, actor); }
-  asio::awaitable<Result<void>> resume(InstanceId id, std::string actor) override { co_return set(id, State::kRunning, actor); }
+  asio::awaitable<Result<void>> pause(InstanceId id, std::string actor) override {
+    co_return set(id, State::kPaused, actor);
+  }
+  asio::awaitable<Result<void>> resume(InstanceId id, std::string actor) override {
+    co_return set(id, State::kRunning, actor);
+  }
   asio::awaitable<Result<void>> stop(InstanceId id, std::optional<Nanoseconds> grace, std::string actor) override {
     lastGrace = grace;
     co_return set(id, State::kExited, actor);
@@ -62,11 +66,14 @@ class FakeSupervisor final : public Supervisor {
     while (isLive(views.at(id).state)) {
       asio::steady_timer timer(io_, std::chrono::milliseconds(5));
       co_await timer.async_wait(asio::use_awaitable);
-      if (std::chrono::steady_clock::now() > end) co_return fail(ErrorCode::kTimedOut, id.str() + " still runs", "wait longer");
+      if (std::chrono::steady_clock::now() > end)
+        co_return fail(ErrorCode::kTimedOut, id.str() + " still runs", "wait longer");
     }
     co_return views.at(id);
   }
-  asio::awaitable<Result<std::vector<std::int32_t>>> processes(InstanceId) override { co_return std::vector<std::int32_t>{41, 42}; }
+  asio::awaitable<Result<std::vector<std::int32_t>>> processes(InstanceId) override {
+    co_return std::vector<std::int32_t>{41, 42};
+  }
 
   std::vector<InstanceView> list(bool all) const override {
     std::vector<InstanceView> list;
@@ -118,13 +125,14 @@ class FakeSupervisor final : public Supervisor {
   asio::io_context& io_;
 };
 
-// "test/good" answers "hello world" in two pieces; "test/hang" gives one piece and then nothing; "test/broken" gives one
-// piece and fails; "test/down" fails at once.
+// "test/good" answers "hello world" in two pieces; "test/hang" gives one piece and then nothing; "test/broken" gives
+// one piece and fails; "test/down" fails at once.
 class FakeDriver final : public models::ModelDriver {
  public:
   explicit FakeDriver(asio::io_context& io) : io_(io) {}
   std::vector<std::string> models() const override { return {"test/good", "test/hang", "test/broken", "test/down"}; }
-  asio::awaitable<Result<models::ChatAnswer>> complete(models::ChatRequest request, models::ChunkSink sink, models::Usage& used) override {
+  asio::awaitable<Result<models::ChatAnswer>> complete(models::ChatRequest request, models::ChunkSink sink,
+                                                       models::Usage& used) override {
     ++running;
     std::shared_ptr<void> leave(nullptr, [this](void*) { --running; });
     if (request.model == "down") co_return fail(ErrorCode::kModelUpstream, "the endpoint is down", "");
@@ -137,8 +145,12 @@ class FakeDriver final : public models::ModelDriver {
     }
     if (request.stream) AGENTOS_CO_CHECK(co_await sink(chunk("world")));
     used.outputTokens = 2;
-    Json body{{"id", "1"}, {"object", "chat.completion"},
-              {"choices", {{{"index", 0}, {"message", {{"role", "assistant"}, {"content", "hello world"}}}, {"finish_reason", "stop"}}}}};
+    Json body{{"id", "1"},
+              {"object", "chat.completion"},
+              {"choices",
+               {{{"index", 0},
+                 {"message", {{"role", "assistant"}, {"content", "hello world"}}},
+                 {"finish_reason", "stop"}}}}};
     co_return models::ChatAnswer{std::move(body), used, true};
   }
   std::atomic<int> running = 0;
@@ -151,7 +163,8 @@ class FakeDriver final : public models::ModelDriver {
 };
 
 inline contract::Contract contractOf(const std::string& extra = "", const std::string& name = "maker") {
-  auto loaded = contract::loadContract("apiVersion: agentos/v0.2\nkind: AgentContract\nname: " + name + "\nmodelPolicy: { allow: [\"test/*\"] }\n" + extra,
+  auto loaded = contract::loadContract("apiVersion: agentos/v0.2\nkind: AgentContract\nname: " + name +
+                                           "\nmodelPolicy: { allow: [\"test/*\"] }\n" + extra,
                                        "test.yaml");
   if (!loaded) throw std::runtime_error(loaded.error().front().message());
   return *std::move(loaded);

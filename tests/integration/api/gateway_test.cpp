@@ -9,7 +9,9 @@ using namespace std::chrono_literals;
 
 class Gateways : public World {
  protected:
-  RawAnswer call(const std::string& room, const Json& body) { return RawClient(room).ask("POST", "/v1/chat/completions", dumpJson(body)); }
+  RawAnswer call(const std::string& room, const Json& body) {
+    return RawClient(room).ask("POST", "/v1/chat/completions", dumpJson(body));
+  }
   std::vector<models::Ledger::Settlement> settled() {
     return loop.run([this] { return settlements; });
   }
@@ -37,7 +39,8 @@ TEST_F(Gateways, StreamsAsItComes) {
   EXPECT_LT(first, second);
   EXPECT_TRUE(answer.body.ends_with("data: [DONE]\n\n")) << answer.body;
   RawClient client(room);
-  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(dumpJson(chat("test/hang", true)).size()) + "\r\n\r\n" +
+  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+              std::to_string(dumpJson(chat("test/hang", true)).size()) + "\r\n\r\n" +
               dumpJson(chat("test/hang", true)));
   EXPECT_TRUE(client.receiveUntil("hello "));  // the first piece is there before the second exists
 }
@@ -88,7 +91,8 @@ TEST_F(Gateways, AClientThatDiesIsCutAndSettledAtOnce) {
     {
       RawClient client(room);
       std::string body = dumpJson(chat("test/hang", stream));
-      client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+      client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+                  "\r\n\r\n" + body);
       EXPECT_TRUE(eventually([&] { return driver->running == 1; }));
     }
     auto died = std::chrono::steady_clock::now();
@@ -106,7 +110,8 @@ TEST_F(Gateways, AClosedRoomIsCutSettledAndGone) {
   RawClient client(room), idle(room);
   EXPECT_EQ(idle.ask("GET", "/self").status, 200);
   std::string body = dumpJson(chat("test/hang", true));
-  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  client.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
   EXPECT_TRUE(client.receiveUntil("hello "));
   loop.await(gateway->closeRoom(InstanceId::parse("maker.aaaaaa").value()));
   EXPECT_EQ(driver->running, 0);
@@ -122,12 +127,14 @@ TEST_F(Gateways, AClosedRoomIsCutSettledAndGone) {
 // Whose call it is, the listener says, whatever the caller writes.
 TEST_F(Gateways, ACallerIsItsListener) {
   auto maker = openRoom("maker.aaaaaa"), other = openRoom("other.bbbbbb");
-  EXPECT_EQ(RawClient(maker).ask("GET", "/self?id=other.bbbbbb", "", "X-Agent-Id: other.bbbbbb\r\n").json()["id"], "maker.aaaaaa");
+  EXPECT_EQ(RawClient(maker).ask("GET", "/self?id=other.bbbbbb", "", "X-Agent-Id: other.bbbbbb\r\n").json()["id"],
+            "maker.aaaaaa");
   auto self = RawClient(other).ask("GET", "/self").json();
   EXPECT_EQ(self["id"], "other.bbbbbb");
   EXPECT_EQ(self["agent"], "other");
   EXPECT_EQ(self["contract"]["name"], "other");
-  EXPECT_EQ(self["budget"]["left_micro_usd"], std::min(company->settings().perDay, company->settings().perMonth).value().count);
+  EXPECT_EQ(self["budget"]["left_micro_usd"],
+            std::min(company->settings().perDay, company->settings().perMonth).value().count);
   EXPECT_EQ(self["models"][0], "test/good");
   auto capped = openRoom("capped.cccccc", "budget: { per_run_usd: 2.00, max_turns: 7 }\ncapabilities: [fs.read]\n");
   EXPECT_EQ(RawClient(capped).ask("GET", "/self").json()["budget"]["left_micro_usd"], 2'000'000);
@@ -147,7 +154,9 @@ TEST_F(Gateways, TellsAndJudgesItsTask) {
   EXPECT_EQ(RawClient(room).ask("POST", "/self/task/complete", R"({"outcome":"failure"})").status, 400);
   EXPECT_EQ(RawClient(room).ask("POST", "/self/task/fail", "{}").status, 400);
   EXPECT_EQ(RawClient(room).ask("POST", "/self/task/complete", R"({"handoff":{"done":"x"}})").status, 400);
-  auto accepted = RawClient(room).ask("POST", "/self/task/complete", R"({"outcome":"partial","handoff":{"attempted":"a","next":"n"},"artifacts":["x.md"]})");
+  auto accepted =
+      RawClient(room).ask("POST", "/self/task/complete",
+                          R"({"outcome":"partial","handoff":{"attempted":"a","next":"n"},"artifacts":["x.md"]})");
   EXPECT_EQ(accepted.status, 200) << accepted.body;
   const Verdict& verdict = supervisor->verdicts.begin()->second;
   EXPECT_EQ(verdict.word, Verdict::Word::kComplete);
@@ -170,7 +179,8 @@ TEST_F(Gateways, MailsAndLogsAsItself) {
   EXPECT_EQ(RawClient(room).ask("POST", "/self/mail", R"({"to":"steward","subject":"x","from":"human"})").status, 400);
   EXPECT_EQ(RawClient(room).ask("POST", "/self/log", R"({"text":"half way","fields":{"step":2}})").status, 200);
   std::string file;
-  for (const auto& entry : std::filesystem::directory_iterator(root + "/company/agents/logs/maker")) file = entry.path();
+  for (const auto& entry : std::filesystem::directory_iterator(root + "/company/agents/logs/maker"))
+    file = entry.path();
   std::ifstream log(file);
   std::string line;
   std::getline(log, line);
@@ -185,7 +195,8 @@ TEST_F(Gateways, MailsAndLogsAsItself) {
 
 TEST_F(Gateways, HasNoWayOut) {
   auto room = openRoom("maker.aaaaaa");
-  for (std::string request : {"CONNECT api.github.com:443 HTTP/1.1\r\nHost: api.github.com:443\r\n\r\n", "GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n"}) {
+  for (std::string request : {"CONNECT api.github.com:443 HTTP/1.1\r\nHost: api.github.com:443\r\n\r\n",
+                              "GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n"}) {
     RawClient client(room + ".proxy");
     client.send(request);
     auto answer = client.readAnswer();
@@ -198,7 +209,10 @@ TEST_F(Gateways, ARunThatIsOverIsServedNothing) {
   auto room = openRoom("maker.aaaaaa");
   RawClient client(room);
   EXPECT_EQ(client.ask("GET", "/self").status, 200);
-  loop.run([&] { supervisor->rooms.clear(); return 0; });
+  loop.run([&] {
+    supervisor->rooms.clear();
+    return 0;
+  });
   EXPECT_EQ(client.ask("GET", "/self").status, 503);
   EXPECT_EQ(client.ask("POST", "/v1/chat/completions", dumpJson(chat("test/good", false))).status, 503);
 }
@@ -209,7 +223,8 @@ TEST_F(Gateways, ARoomsConnectionsAreBounded) {
   std::string body = dumpJson(chat("test/hang", true));
   for (int i = 0; i < 64; ++i) {
     calls.push_back(std::make_unique<RawClient>(room));
-    calls.back()->send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    calls.back()->send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+                       std::to_string(body.size()) + "\r\n\r\n" + body);
     ASSERT_TRUE(calls.back()->receiveUntil("hello "));
   }
   EXPECT_EQ(RawClient(room).ask("GET", "/self").status, 503);

@@ -20,10 +20,12 @@ class Shape {
       faults.push_back(where + ": is " + dumpJson(value).substr(0, 60) + ", not " + dumpJson(schema["type"]));
       return;
     }
-    if (schema.contains("enum") && std::ranges::find(schema["enum"], value) == schema["enum"].end()) faults.push_back(where + ": " + dumpJson(value) + " is not in the enum");
+    if (schema.contains("enum") && std::ranges::find(schema["enum"], value) == schema["enum"].end())
+      faults.push_back(where + ": " + dumpJson(value) + " is not in the enum");
     if (value.is_object()) checkMembers(schema, value, where);
     if (value.is_array() && schema.contains("items")) {
-      for (std::size_t i = 0; i < value.size(); ++i) check(schema["items"], value[i], where + "[" + std::to_string(i) + "]");
+      for (std::size_t i = 0; i < value.size(); ++i)
+        check(schema["items"], value[i], where + "[" + std::to_string(i) + "]");
     }
   }
   const Json& resolve(const std::string& ref) const { return document_.at(Json::json_pointer(ref.substr(1))); }
@@ -76,7 +78,8 @@ TEST_F(OpenApi, DescribesEveryRouteAndNoOther) {
   for (const auto& [path, item] : document["paths"].items()) {
     for (const auto& [method, operation] : item.items()) {
       std::string upper = method;
-      std::ranges::transform(upper, upper.begin(), [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
+      std::ranges::transform(upper, upper.begin(),
+                             [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
       described.emplace(upper, path);
     }
   }
@@ -87,7 +90,8 @@ TEST_F(OpenApi, DescribesEveryRouteAndNoOther) {
 TEST_F(OpenApi, RefersToNothingThatIsNotThere) {
   Shape shape(document);
   std::function<void(const Json&)> walk = [&](const Json& node) {
-    if (node.is_object() && node.contains("$ref")) EXPECT_NO_THROW(static_cast<void>(shape.resolve(node["$ref"]))) << node;
+    if (node.is_object() && node.contains("$ref"))
+      EXPECT_NO_THROW(static_cast<void>(shape.resolve(node["$ref"]))) << node;
     if (node.is_structured()) {
       for (const Json& child : node) walk(child);
     }
@@ -98,7 +102,8 @@ TEST_F(OpenApi, RefersToNothingThatIsNotThere) {
 // The access that the document says is the access that a stranger meets.
 TEST_F(OpenApi, EveryGetAnswersInItsShape) {
   loop.run([&] {
-    auto& ended = supervisor->add("maker.aaaaaa", State::kExited, std::make_shared<const contract::Contract>(contractOf()));
+    auto& ended =
+        supervisor->add("maker.aaaaaa", State::kExited, std::make_shared<const contract::Contract>(contractOf()));
     ended.exit.emplace();
     ended.exit->code = 3;
     supervisor->add("maker.bbbbbb", State::kRunning);
@@ -108,13 +113,17 @@ TEST_F(OpenApi, EveryGetAnswersInItsShape) {
   std::filesystem::create_directory(root + "/log/maker.aaaaaa");
   auto room = openRoom("other.cccccc");
   RawClient(room).ask("POST", "/v1/chat/completions", dumpJson(chat("test/good", false)));
-  auto task = ask("POST", "/v1/tasks", {{"title", "x"}, {"tags", {"a"}}, {"not_before", "2026-01-01T00:00:00Z"}}).json()["id"].get<std::string>();
+  auto task = ask("POST", "/v1/tasks", {{"title", "x"}, {"tags", {"a"}}, {"not_before", "2026-01-01T00:00:00Z"}})
+                  .json()["id"]
+                  .get<std::string>();
   ask("POST", "/v1/messages", {{"to", "maker"}, {"subject", "x"}});
   int checked = 0;
   for (const auto& [pattern, item] : document["paths"].items()) {
     if (!item.contains("get") || pattern == "/v1/events") continue;
     std::string path = pattern;
-    for (auto [name, value] : {std::pair<std::string, std::string>{"{id}", pattern.starts_with("/v1/tasks") ? task : "maker.aaaaaa"}, {"{name}", "maker"}}) {
+    for (auto [name, value] :
+         {std::pair<std::string, std::string>{"{id}", pattern.starts_with("/v1/tasks") ? task : "maker.aaaaaa"},
+          {"{name}", "maker"}}) {
       if (auto at = path.find(name); at != std::string::npos) path.replace(at, name.size(), value);
     }
     auto answer = ask("GET", path + (pattern == "/v1/agents" ? "?all=1" : ""));

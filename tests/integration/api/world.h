@@ -22,11 +22,20 @@ T must(Result<T> result) {
 // Everything but the sandbox, with the API on a socket and rooms on others.
 class World : public testing::Test {
  protected:
-  World() { loop.run([this] { make(); return 0; }); }
+  World() {
+    loop.run([this] {
+      make();
+      return 0;
+    });
+  }
   ~World() override {
     loop.await(gateway->closeAll());
     if (api) loop.await(api->close());
-    loop.run([this] { gateway.reset(); api.reset(); return 0; });
+    loop.run([this] {
+      gateway.reset();
+      api.reset();
+      return 0;
+    });
     pool.join();
     loop.stop();
   }
@@ -42,11 +51,18 @@ class World : public testing::Test {
     supervisor = std::make_unique<FakeSupervisor>(loop.io);
     contracts = std::make_unique<ContractStore>(std::vector{root + "/contracts"}, "");
     contracts->reload();
-    if (auto made = company::Company::init(root + "/company", "acme", "UTC"); !made) throw std::runtime_error(made.error().message());
+    if (auto made = company::Company::init(root + "/company", "acme", "UTC"); !made)
+      throw std::runtime_error(made.error().message());
     company = must(company::Company::open(root + "/company"));
     queue = must(company::TaskQueue::open(*company, *db, clock, [this](const company::TaskEvent& event) {
-      auto kept = events->record({.kind = event.kind, .actor = event.actor, .agent = event.agent, .instance = event.holder,
-                                  .task = event.task.str(), .contract = {}, .trace = {}, .data = Json::object()});
+      auto kept = events->record({.kind = event.kind,
+                                  .actor = event.actor,
+                                  .agent = event.agent,
+                                  .instance = event.holder,
+                                  .task = event.task.str(),
+                                  .contract = {},
+                                  .trace = {},
+                                  .data = Json::object()});
       if (!kept) throw std::runtime_error(kept.error().message());
     }));
     ledger = must(models::Ledger::open(*db, clock, "UTC"));
@@ -54,24 +70,34 @@ class World : public testing::Test {
     driver = made.get();
     std::vector<models::ModelSpec> specs;
     for (const auto& name : made->models()) {
-      specs.push_back({.name = name, .upstream = "", .price = {MicroUsd{1'000'000}, MicroUsd{2'000'000}, MicroUsd{0}}, .maxOutputTokens = 100});
+      specs.push_back({.name = name,
+                       .upstream = "",
+                       .price = {MicroUsd{1'000'000}, MicroUsd{2'000'000}, MicroUsd{0}},
+                       .maxOutputTokens = 100});
     }
     if (auto added = models.add(std::move(made), specs); !added) throw std::runtime_error(added.error().message());
-    meter = std::make_unique<models::Meter>(models, *ledger, [this](const models::Ledger::Settlement& settled) { settlements.push_back(settled); });
-    gateway = std::make_unique<Gateway>(GatewayServices{loop.io, clock, *supervisor, *meter, models, *ledger, *events, company.get(), queue.get()});
+    meter = std::make_unique<models::Meter>(
+        models, *ledger, [this](const models::Ledger::Settlement& settled) { settlements.push_back(settled); });
+    gateway = std::make_unique<Gateway>(
+        GatewayServices{loop.io, clock, *supervisor, *meter, models, *ledger, *events, company.get(), queue.get()});
     makeApi();
   }
 
   void makeApi() {
-    ApiServices services{loop.io, pool, clock, *db, *events, *supervisor, *contracts, *ledger, models,
-                         company.get(), queue.get(), CycleControl{}, root + "/log", root, "", "0.1.0", roles, "secret", {}, {}, {}};
+    ApiServices services{loop.io,     pool,           clock,         *db,    *events,
+                         *supervisor, *contracts,     *ledger,       models, company.get(),
+                         queue.get(), CycleControl{}, root + "/log", root,   "",
+                         "0.1.0",     roles,          "secret",      {},     {},
+                         {}};
     services.cycles->schedule = [] {
       AgentSchedule one;
       one.agent = AgentName::parse("maker").value();
       one.state = "idle";
       return std::vector{one};
     };
-    services.cycles->run = [](AgentName, std::string) -> asio::awaitable<Result<CycleStart>> { co_return CycleStart{{}, "idle", "nothing to do"}; };
+    services.cycles->run = [](AgentName, std::string) -> asio::awaitable<Result<CycleStart>> {
+      co_return CycleStart{{}, "idle", "nothing to do"};
+    };
     services.cycles->hold = services.cycles->release = [](const AgentName& name, const std::string&) -> Result<void> {
       if (name.str() != "maker") return fail(ErrorCode::kNotFound, "no agent " + name.str(), "");
       return {};
@@ -83,12 +109,20 @@ class World : public testing::Test {
     api->listen(must(listenUnix(socket, 0666)));
   }
 
-  RawAnswer ask(const std::string& method, const std::string& target, const Json& body = nullptr, const std::string& headers = "") {
+  RawAnswer ask(const std::string& method, const std::string& target, const Json& body = nullptr,
+                const std::string& headers = "") {
     return RawClient(socket).ask(method, target, body.is_null() ? "" : dumpJson(body), headers);
   }
   Result<govern::AuditEntry> record(const std::string& kind) {
     return loop.run([&] {
-      return events->record({.kind = kind, .actor = "test", .agent = "maker", .instance = {}, .task = {}, .contract = {}, .trace = {}, .data = Json::object()});
+      return events->record({.kind = kind,
+                             .actor = "test",
+                             .agent = "maker",
+                             .instance = {},
+                             .task = {},
+                             .contract = {},
+                             .trace = {},
+                             .data = Json::object()});
     });
   }
 
@@ -96,7 +130,9 @@ class World : public testing::Test {
   std::string openRoom(const std::string& id, const std::string& contract = "") {
     std::string path = root + "/" + id + ".sock";
     loop.run([&] {
-      supervisor->add(id, State::kRunning, std::make_shared<const contract::Contract>(contractOf(contract, std::string(id.substr(0, id.find('.'))))));
+      supervisor->add(
+          id, State::kRunning,
+          std::make_shared<const contract::Contract>(contractOf(contract, std::string(id.substr(0, id.find('.'))))));
       std::vector<Fd> listeners;
       listeners.push_back(must(listenUnix(path, 0600)));
       listeners.push_back(must(listenUnix(path + ".proxy", 0600)));

@@ -97,7 +97,8 @@ class CliTest : public ::testing::Test {
   std::unique_ptr<FakeServer> server_;
 };
 
-inline const char* kRunning = R"json({"id":"maker.k3x9q2","agent":"maker","state":"running","mode":"cycle","class":"DT","contract_digest":"ab12",
+inline const char* kRunning =
+    R"json({"id":"maker.k3x9q2","agent":"maker","state":"running","mode":"cycle","class":"DT","contract_digest":"ab12",
 "source":"/c/maker.yaml","task":"task-2026-1120-001","trace":"tr","reason":null,"created":"2026-11-20T14:03:07.120Z","started":"2026-11-20T14:03:08.000Z",
 "ended":null,"restarts":0,"cost_micro_usd":4200,"model_calls":3,"adopted":false,"pid":4711,"exit":null,
 "enforcement":{"enforced":["pids.max=512"],"substituted":[],"missing":["memory: no memory controller"]}})json";

@@ -29,7 +29,8 @@ class Loop {
   template <class Work>
   auto run(Work work) {
     return boost::asio::co_spawn(
-               io, [work = std::move(work)]() mutable -> boost::asio::awaitable<decltype(work())> { co_return work(); }, boost::asio::use_future)
+               io, [work = std::move(work)]() mutable -> boost::asio::awaitable<decltype(work())> { co_return work(); },
+               boost::asio::use_future)
         .get();
   }
   template <class T>

@@ -48,7 +48,8 @@ TEST(Problem, SaysWhatAndWhatWouldBeRight) {
 }
 
 TEST(Problem, EveryCodeHasAStatusThatIsAnError) {
-  for (const auto& info : allErrorCodes()) EXPECT_GE(problem(Error{info.code, "x", "", 0, {}}).status, 400) << info.name;
+  for (const auto& info : allErrorCodes())
+    EXPECT_GE(problem(Error{info.code, "x", "", 0, {}}).status, 400) << info.name;
 }
 
 TEST(Body, UnknownMembersAreRefusedWithTheLikelyOne) {
@@ -69,7 +70,9 @@ TEST(Roles, AreTheKernelsWord) {
   roles.adminGroup = 900;
   roles.workGroup = 901;
   roles.adminUids = {700};
-  auto peer = [](uid_t uid, gid_t gid, std::vector<gid_t> groups = {}) { return Peer{.known = true, .pid = 1, .uid = uid, .gid = gid, .groups = std::move(groups)}; };
+  auto peer = [](uid_t uid, gid_t gid, std::vector<gid_t> groups = {}) {
+    return Peer{.known = true, .pid = 1, .uid = uid, .gid = gid, .groups = std::move(groups)};
+  };
   EXPECT_EQ(roleOf(peer(0, 0), roles), Role::kAdmin);
   EXPECT_EQ(roleOf(peer(700, 1), roles), Role::kAdmin);
   EXPECT_EQ(roleOf(peer(1000, 900), roles), Role::kAdmin);

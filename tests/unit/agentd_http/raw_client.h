@@ -19,7 +19,7 @@
 namespace agentos::agentd::test {
 
 struct RawAnswer {
-  int status = 0;  // 0: the connection ended before a whole head
+  int status = 0;                              // 0: the connection ended before a whole head
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
   bool whole = false;  // the body's end was seen
@@ -36,7 +36,8 @@ class RawClient {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    connected_ = ::connect(fd_.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0;
+    connected_ =
+        ::connect(fd_.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0;
   }
   explicit RawClient(Fd connected) : fd_(std::move(connected)), connected_(true) {}
 
@@ -101,7 +102,8 @@ class RawClient {
     return answer;
   }
 
-  RawAnswer ask(const std::string& method, const std::string& target, const std::string& body = "", const std::string& headers = "") {
+  RawAnswer ask(const std::string& method, const std::string& target, const std::string& body = "",
+                const std::string& headers = "") {
     send(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers +
          (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body);
     return readAnswer(method == "HEAD");

@@ -25,7 +25,8 @@ using test::RawClient;
 class TestApplication final : public Application {
  public:
   explicit TestApplication(asio::io_context& io) : io_(io) {
-    router_.add({"GET", "/status", Access::kOpen, [](RequestPtr, Stream&) -> asio::awaitable<Response> { co_return json({{"ok", true}}); }});
+    router_.add({"GET", "/status", Access::kOpen,
+                 [](RequestPtr, Stream&) -> asio::awaitable<Response> { co_return json({{"ok", true}}); }});
     router_.add({"POST", "/echo", Access::kOpen, [](RequestPtr request, Stream&) -> asio::awaitable<Response> {
                    co_return text(request->body, "text/plain");
                  }});
@@ -33,8 +34,10 @@ class TestApplication final : public Application {
                    throw std::runtime_error("on purpose");
                    co_return Response{};
                  }});
-    router_.add({"GET", "/stream", Access::kOpen, [this](RequestPtr, Stream& stream) { return tick(stream); }, Hangup::kCut});
-    router_.add({"GET", "/flood", Access::kOpen, [this](RequestPtr, Stream& stream) { return flood(stream); }, Hangup::kCut});
+    router_.add(
+        {"GET", "/stream", Access::kOpen, [this](RequestPtr, Stream& stream) { return tick(stream); }, Hangup::kCut});
+    router_.add(
+        {"GET", "/flood", Access::kOpen, [this](RequestPtr, Stream& stream) { return flood(stream); }, Hangup::kCut});
     router_.add({"GET", "/broken", Access::kOpen, [](RequestPtr, Stream& stream) -> asio::awaitable<Response> {
                    co_await stream.begin(text({}, "text/plain"));
                    co_await stream.write("half of it");
@@ -90,11 +93,17 @@ class ServerTest : public testing::Test {
     server = std::make_unique<Server>(loop.io, application, options);
     auto listener = listenUnix(socket, 0600);
     ASSERT_TRUE(listener) << listener.error().message();
-    loop.run([&] { server->listen(std::move(*listener)); return 0; });
+    loop.run([&] {
+      server->listen(std::move(*listener));
+      return 0;
+    });
   }
   void TearDown() override {
     if (server) loop.await(server->close(0ms));
-    loop.run([&] { server.reset(); return 0; });
+    loop.run([&] {
+      server.reset();
+      return 0;
+    });
   }
   RawAnswer status() { return RawClient(socket).ask("GET", "/status"); }
   std::size_t connections() {
@@ -133,8 +142,9 @@ TEST_F(ServerTest, AnswersAndKeepsAlive) {
 TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
   start();
   RawClient client(socket);
-  std::string both = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirstGET /status HTTP/1.1\r\nHost: a\r\n\r\n"
-                     "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthird\r\n0\r\n\r\n";
+  std::string both =
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirstGET /status HTTP/1.1\r\nHost: a\r\n\r\n"
+      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthird\r\n0\r\n\r\n";
   client.send(both);
   EXPECT_EQ(client.readAnswer().body, "first");
   EXPECT_EQ(client.readAnswer().body, R"({"ok":true})");
@@ -185,14 +195,16 @@ TEST_F(ServerTest, ExpectsContinue) {
 
 TEST_F(ServerTest, RefusesGarbage) {
   start();
-  for (std::string garbage : {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS hello\r\n\r\n", 25), std::string("hello\r\n\r\n"),
-                              std::string("GET /status HTTP/1.1\r\nno colon\r\n\r\n"), std::string("GET /status HTTP/9.9\r\n\r\n"),
-                              std::string("GET /status HTTP/1.1\r\n\r\n"),  // no Host
-                              std::string("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"),
-                              std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"),
-                              std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbody"),
-                              std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-                              std::string("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")}) {
+  for (std::string garbage :
+       {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 TLS hello\r\n\r\n", 25), std::string("hello\r\n\r\n"),
+        std::string("GET /status HTTP/1.1\r\nno colon\r\n\r\n"), std::string("GET /status HTTP/9.9\r\n\r\n"),
+        std::string("GET /status HTTP/1.1\r\n\r\n"),  // no Host
+        std::string("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"),
+        std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"),
+        std::string("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nbody"),
+        std::string(
+            "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        std::string("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")}) {
     RawClient client(socket);
     client.send(garbage);
     auto answer = client.readAnswer();
@@ -230,7 +242,8 @@ TEST_F(ServerTest, BoundsAllBodiesTogether) {
   options.bodiesLimit = 1 << 20;
   start(options);
   const std::string large(600 << 10, 'x');
-  const std::string head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(large.size()) + "\r\n\r\n";
+  const std::string head =
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(large.size()) + "\r\n\r\n";
   RawClient first(socket), second(socket);
   first.send(head + large.substr(1));  // all but one byte
   second.send(head + large.substr(1));
@@ -295,8 +308,8 @@ TEST_F(ServerTest, AThousandIdleConnectionsDoNotMatter) {
   }
   std::ranges::sort(times);
   RecordProperty("median_us", static_cast<int>(times[25].count() / 1000));
-  std::printf("status behind 1,000 idle connections: median %lld us, worst %lld us\n", static_cast<long long>(times[25].count() / 1000),
-              static_cast<long long>(times.back().count() / 1000));
+  std::printf("status behind 1,000 idle connections: median %lld us, worst %lld us\n",
+              static_cast<long long>(times[25].count() / 1000), static_cast<long long>(times.back().count() / 1000));
   EXPECT_LT(times[25], 1s);
   EXPECT_LE(connections(), 512U);
 }
@@ -428,7 +441,8 @@ TEST_F(ServerTest, SurvivesTheLackOfDescriptors) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
-  ASSERT_EQ(::connect(waiting.fd(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address), 0);
+  ASSERT_EQ(::connect(waiting.fd(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address),
+            0);
   EXPECT_EQ(waiting.ask("GET", "/status").status, 200);  // the idle one was dropped for it
   EXPECT_FALSE(idle.receive(1s));
   hoard.clear();

@@ -191,14 +191,16 @@ TEST(ReadOnlyDirectory, IsNamed) {
 
 // Killed at each crash point of a replacement: the old or the new content, whole.
 TEST(Crash, LeavesOldOrNewContent) {
-  for (std::string point : {"files.replace.written", "files.replace.renamed", "files.rewrite.written", "files.rewrite.exchanged"}) {
+  for (std::string point :
+       {"files.replace.written", "files.replace.renamed", "files.rewrite.written", "files.rewrite.exchanged"}) {
     ScratchDirectory dir;
     ASSERT_TRUE(replaceFile(dir.fd(), "x", "old"));
     pid_t child = ::fork();
     if (child == 0) {
       armFault(point.c_str());
       auto stamp = stampOf(dir.fd(), "x").value();
-      (void)(point.starts_with("files.rewrite") ? rewriteFile(dir.fd(), "x", "new", stamp) : replaceFile(dir.fd(), "x", "new"));
+      (void)(point.starts_with("files.rewrite") ? rewriteFile(dir.fd(), "x", "new", stamp)
+                                                : replaceFile(dir.fd(), "x", "new"));
       ::_exit(0);
     }
     int status = 0;

@@ -16,9 +16,9 @@ using test::ScratchDirectory;
 
 TEST(AgentName, IsCheckedOnce) {
   for (const char* good : {"maker", "agent-000-steward", "a", "x.y_z-0"}) EXPECT_TRUE(AgentName::parse(good)) << good;
-  for (const std::string& bad : {std::string(""), std::string("../../../evil"), std::string("a..b"), std::string("Maker"),
-                                 std::string("-x"), std::string("a/b"), std::string("a b"), std::string(64, 'a'),
-                                 std::string("a\0b", 3), std::string(".hidden")}) {
+  for (const std::string& bad :
+       {std::string(""), std::string("../../../evil"), std::string("a..b"), std::string("Maker"), std::string("-x"),
+        std::string("a/b"), std::string("a b"), std::string(64, 'a'), std::string("a\0b", 3), std::string(".hidden")}) {
     auto parsed = AgentName::parse(bad);
     ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().code, ErrorCode::kIdMalformed);
@@ -26,7 +26,8 @@ TEST(AgentName, IsCheckedOnce) {
 }
 
 TEST(TaskId, HasOneForm) {
-  for (const char* good : {"task-2026-1120-001", "task-2026-1120-999", "task-2026-1120-1000"}) EXPECT_TRUE(TaskId::parse(good)) << good;
+  for (const char* good : {"task-2026-1120-001", "task-2026-1120-999", "task-2026-1120-1000"})
+    EXPECT_TRUE(TaskId::parse(good)) << good;
   for (const char* bad : {"", "task-2026-1120-1", "task-2026-1120-0001", "task-2026-11-20-001", "task-2026-1120-001x",
                           "msg-2026-1120-001", "task-2026-1120-", "task-2026-1120-001/.."}) {
     EXPECT_FALSE(TaskId::parse(bad)) << bad;

@@ -19,7 +19,8 @@ TEST(Database, KeepsIntegersTextAndNull) {
   auto db = Database::open(":memory:").value();
   ASSERT_TRUE(db->execute("CREATE TABLE t (i, s, n)"));
   std::string binary("a\0b", 3);
-  ASSERT_TRUE(db->prepare("INSERT INTO t VALUES (?1, ?2, ?3)").value().with(std::int64_t{1} << 60, binary, nullptr).run());
+  ASSERT_TRUE(
+      db->prepare("INSERT INTO t VALUES (?1, ?2, ?3)").value().with(std::int64_t{1} << 60, binary, nullptr).run());
   auto row = db->prepare("SELECT i, s, n FROM t").value();
   ASSERT_TRUE(row.step().value());
   EXPECT_EQ(row.integer(0), std::int64_t{1} << 60);

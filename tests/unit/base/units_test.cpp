@@ -17,7 +17,8 @@ TEST(ParseBytes, KnowsBinaryFromDecimal) {
 }
 
 TEST(ParseBytes, RefusesWhatIsNotExact) {
-  for (const char* text : {"", "GiB", "4 GiB", "4gib", "-1", "1e3", "0.3KiB", "99999999999TiB", "4GiBx", ".5GiB", "4.GiB"}) {
+  for (const char* text :
+       {"", "GiB", "4 GiB", "4gib", "-1", "1e3", "0.3KiB", "99999999999TiB", "4GiBx", ".5GiB", "4.GiB"}) {
     auto parsed = parseBytes(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, ErrorCode::kUnit);
@@ -37,14 +38,16 @@ TEST(ParseDuration, AddsItsParts) {
   EXPECT_EQ(parseDuration("1h30m").value(), 90min);
   EXPECT_EQ(parseDuration("250ms").value(), 250ms);
   EXPECT_EQ(parseDuration("1d").value(), 24h);
-  for (const char* text : {"", "15", "m", "1 h", "1x", "-1m", "400000d", "1h30"}) EXPECT_FALSE(parseDuration(text)) << text;
+  for (const char* text : {"", "15", "m", "1 h", "1x", "-1m", "400000d", "1h30"})
+    EXPECT_FALSE(parseDuration(text)) << text;
 }
 
 TEST(ParseUsd, IsExact) {
   EXPECT_EQ(parseUsd("2.00").value().count, 2'000'000);
   EXPECT_EQ(parseUsd("0.000001").value().count, 1);
   EXPECT_EQ(parseUsd("150").value().count, 150'000'000);
-  for (const char* text : {"", "$2", "0.0000001", "-1", "1,5", "9999999999999999"}) EXPECT_FALSE(parseUsd(text)) << text;
+  for (const char* text : {"", "$2", "0.0000001", "-1", "1,5", "9999999999999999"})
+    EXPECT_FALSE(parseUsd(text)) << text;
 }
 
 TEST(Format, IsWhatParseReads) {
@@ -55,7 +58,8 @@ TEST(Format, IsWhatParseReads) {
   for (std::int64_t count : {0ll, 1ll, 120ll, 2'000'000ll, 1'234'567ll}) {
     EXPECT_EQ(parseUsd(formatUsd({count})).value().count, count);
   }
-  for (Nanoseconds time : {Nanoseconds(0s), Nanoseconds(90min), Nanoseconds(1500ms), Nanoseconds(25h), Nanoseconds(1)}) {
+  for (Nanoseconds time :
+       {Nanoseconds(0s), Nanoseconds(90min), Nanoseconds(1500ms), Nanoseconds(25h), Nanoseconds(1)}) {
     EXPECT_EQ(parseDuration(formatDuration(time)).value(), time);
   }
   EXPECT_EQ(formatUsd({2'000'000}), "2.00");

@@ -17,8 +17,11 @@ const std::vector<ControllerPlace> kHybrid = {
     {"memory", "/sys/fs/cgroup/memory"}, {"blkio", "/sys/fs/cgroup/blkio"}, {"hugetlb", "/sys/fs/cgroup/unified"}};
 
 TEST(Machine, SaysWhereAMissingControllerIsBound) {
-  auto explain = [](std::string_view name) { return explainMissingController(name, kHybrid, "/sys/fs/cgroup/unified"); };
-  EXPECT_THAT(explain("memory"), HasSubstr("bound to cgroup v1 at /sys/fs/cgroup/memory; boot with cgroup_no_v1=memory"));
+  auto explain = [](std::string_view name) {
+    return explainMissingController(name, kHybrid, "/sys/fs/cgroup/unified");
+  };
+  EXPECT_THAT(explain("memory"),
+              HasSubstr("bound to cgroup v1 at /sys/fs/cgroup/memory; boot with cgroup_no_v1=memory"));
   EXPECT_THAT(explain("io"), HasSubstr("bound to cgroup v1 at /sys/fs/cgroup/blkio; boot with cgroup_no_v1=blkio"));
   EXPECT_THAT(explain("pids"), HasSubstr("this kernel does not offer it here"));
   EXPECT_THAT(explain("hugetlb"), HasSubstr("this kernel does not offer it here"));

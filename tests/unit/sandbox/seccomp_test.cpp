@@ -128,7 +128,8 @@ int ownFilterWith(unsigned flags) {
     sock_fprog room{static_cast<unsigned short>(code.size()), code.data()};
     sock_filter allowAll[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     sock_fprog own{1, allowAll};
-    bool worn = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &room) == 0;
+    bool worn =
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &room) == 0;
     if (!worn) _exit(255);
     _exit(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &own) < 0 ? errno : 0);
   }

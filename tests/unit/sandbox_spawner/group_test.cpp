@@ -45,7 +45,8 @@ TEST_F(Groups, AnAgentMayBeCalledLikeAKernelFile) {
   ASSERT_TRUE(keeper);
   auto ids = listInstances(keeper->get());
   ASSERT_TRUE(ids);
-  EXPECT_THAT(*ids, ::testing::UnorderedElementsAre(*InstanceId::parse("cgroup.abcdef"), *InstanceId::parse("maker.abcdef")));
+  EXPECT_THAT(*ids,
+              ::testing::UnorderedElementsAre(*InstanceId::parse("cgroup.abcdef"), *InstanceId::parse("maker.abcdef")));
 }
 
 // A stop thaws while a pause still waits for its last process: what it waits for must not freeze the room again.
