@@ -229,6 +229,18 @@ Result<void> rewriteFile(int dirFd, const std::string& name, std::string_view by
   std::string temporary = temporaryName(name);
   AGENTOS_CHECK(fillTemporary(dirFd, temporary, bytes, old.st_mode & 07777));
   faultPoint("files.rewrite.written");
+  // One rewriter of ours at a time in a directory: an exchange that is undone shows the wrong content for a moment, and
+  // two that undo each other's would lose one. People hold no such lock, and undo nothing.
+  Fd turn(::openat(dirFd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!turn || ::flock(turn.get(), LOCK_EX) != 0 || ::fstatat(dirFd, name.c_str(), &old, AT_SYMLINK_NOFOLLOW) != 0) {
+    int err = errno;
+    ::unlinkat(dirFd, temporary.c_str(), 0);
+    return failErrno(err, "cannot rewrite " + name);
+  }
+  if (stampFrom(old) != seen) {
+    ::unlinkat(dirFd, temporary.c_str(), 0);
+    return changed();
+  }
   if (renameat2(dirFd, temporary, dirFd, name, RENAME_EXCHANGE) != 0) {
     int err = errno;
     ::unlinkat(dirFd, temporary.c_str(), 0);

@@ -37,7 +37,11 @@ TEST_F(Services, TwentyAreTakenOverWithTheirCodesAndLogs) {
   }
   agentd.start();
   std::map<std::string, Json> before;
-  ASSERT_TRUE(eventually([&] { return agentd.ask({"ps"})["items"].size() == kServices; }, 20s));
+  const auto allRun = [](const Json& items) {
+    return items.size() == kServices &&
+           std::ranges::all_of(items, [](const Json& one) { return one["state"] == "running"; });
+  };
+  ASSERT_TRUE(eventually([&] { return allRun(agentd.ask({"ps"})["items"]); }, 20s));
   for (int i = 0; i < kServices; ++i) {
     const std::string name = "svc" + std::to_string(i);
     before[name] = agentd.status(name);
@@ -54,7 +58,7 @@ TEST_F(Services, TwentyAreTakenOverWithTheirCodesAndLogs) {
   ASSERT_TRUE(eventually(
       [&] {
         const Answer listed = agentd.ctl({"ps", "-o", "json"});
-        return listed.status == 0 && listed.json()["items"].size() == kServices;
+        return listed.status == 0 && allRun(listed.json()["items"]);
       },
       15s));
   for (const auto& [name, view] : before) {
