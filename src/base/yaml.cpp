@@ -28,6 +28,37 @@ struct Stop {};
 
 YamlMark markOf(const YAML::Mark& mark) { return {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1}; }
 
+// Of the character that begins at `at`; 0 when no character does.
+std::size_t utf8Length(std::string_view text, std::size_t at) {
+  for (std::size_t length = 1; length <= 4 && at + length <= text.size(); ++length) {
+    if (isValidUtf8(text.substr(at, length))) return length;
+  }
+  return 0;
+}
+
+std::size_t firstBadUtf8(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t length = utf8Length(text, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return at;
+}
+
+// yaml-cpp 0.7 decodes the escapes \N (U+0085) and \_ (U+00A0) to one bare byte, which no UTF-8 text has.
+std::string withWholeEscapes(std::string value) {
+  if (isValidUtf8(value)) return value;
+  std::string whole;
+  for (std::size_t at = 0; at < value.size();) {
+    const std::size_t length = utf8Length(value, at);
+    if (length == 0) whole += '\xC2';
+    whole.append(value, at, std::max<std::size_t>(length, 1));
+    at += std::max<std::size_t>(length, 1);
+  }
+  return whole;
+}
+
 // Builds our tree from yaml-cpp's events, and refuses what a careful reader must (style.md, "measured traps").
 class TreeBuilder final : public YAML::EventHandler {
  public:
@@ -70,7 +101,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (expectsKey() && node.plain && value == "<<") {
       problem(node.mark, ErrorCode::kYamlForbidden, "a merge key (<<) is not allowed", "write the keys out");
     }
-    node.scalar = value;
+    node.scalar = withWholeEscapes(value);
     place(std::move(node));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -260,17 +291,6 @@ std::optional<BadByte> findBadByte(std::string_view text) {
     }
   }
   return std::nullopt;
-}
-
-std::size_t firstBadUtf8(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    std::size_t length = 1;
-    while (length <= 4 && !isValidUtf8(text.substr(at, length))) ++length;
-    if (length > 4) return at;
-    at += length;
-  }
-  return at;
 }
 
 std::string escaped(unsigned char byte) {

@@ -134,6 +134,14 @@ TEST(ParseYaml, WritesMessagesInUtf8) {
   EXPECT_TRUE(isValidUtf8(node.error().front().message())) << "yaml-cpp quotes one byte of the character";
 }
 
+TEST(ParseYaml, DecodesEveryEscapeToUtf8) {
+  EXPECT_EQ(parse("k: \"a\\N\\_\\L\\P\\x85\\u00e9\\U0001F600é\\N\"").find("k")->scalar,
+            "a\xC2\x85\xC2\xA0\u2028\u2029\xC2\x85é\U0001F600é\xC2\x85");
+  std::string many;  // a megabyte of them, in time that grows with its length alone
+  for (int i = 0; i < 400'000; ++i) many += "\\N";
+  EXPECT_EQ(parse("k: \"" + many + "\"").find("k")->scalar.size(), 800'000U);
+}
+
 TEST(YamlProblemMessage, LeavesTheTerminalAlone) {
   const YamlProblem problem{"f", {1, 2}, "a\x1B[31m", ErrorCode::kSyntax, "\x07\xC2\x9B\x7F\né", ""};
   EXPECT_EQ(problem.message(), "f:1:2: a\\x1b[31m: \\x07\\x9b\\x7f\\x0aé");
