@@ -8,7 +8,7 @@ MODEL_URL ?=
 MODEL ?=
 MODEL_KEY_FILE ?=
 
-.PHONY: help deps build run test test-unit test-long test-fuzz bench asan tsan tidy format check-format clean
+.PHONY: help deps programs build run test test-unit test-long test-fuzz bench asan tsan tidy format check-format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -16,12 +16,15 @@ help: ## what can be made
 deps: ## install what is missing from cmake/packages.txt (apt-get, as root)
 	@scripts/install-packages
 
-build: deps ## build the release preset into build/release
+programs: deps ## build the programs of the release preset into build/release/bin
 	@echo "==> building (build/release)"
 	@cmake --preset release > $(RELEASE).log 2>&1 || { cat $(RELEASE).log; exit 1; }
+	@cmake --build --preset release -j $(JOBS) --target src/all
+
+build: programs ## the programs, their tests and benches
 	@cmake --build --preset release -j $(JOBS)
 
-run: build ## a company of five agents at work, before your eyes (MODEL_URL=… MODEL=… for a real model)
+run: programs ## a company of five agents at work, before your eyes (MODEL_URL=… MODEL=… for a real model)
 	@demo/run --bin $(RELEASE)/bin $(if $(MODEL_URL),--model-url $(MODEL_URL)) $(if $(MODEL),--model $(MODEL)) \
 	    $(if $(MODEL_KEY_FILE),--model-key-file $(MODEL_KEY_FILE))
 
