@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "base/fault.h"
+#include "base/walk_beneath.h"
 
 namespace agentos {
 namespace {
@@ -84,6 +85,10 @@ Result<Fd> openBeneath(int dirFd, const std::string& path, int flags, mode_t mod
   for (;;) {
     Fd fd(static_cast<int>(::syscall(SYS_openat2, dirFd, path.c_str(), &how, sizeof how)));
     if (fd) return fd;
+    if (errno == ENOSYS) {  // a room's filter: openat2's mode cannot be judged there
+      Fd walked = walkBeneath(dirFd, path, flags, mode);
+      return walked ? Result<Fd>(std::move(walked)) : failPath(errno, path);
+    }
     if (errno != EAGAIN && errno != EINTR) return failPath(errno, path);  // EAGAIN: a rename raced with the walk
   }
 }

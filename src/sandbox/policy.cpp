@@ -165,6 +165,10 @@ Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
     if (isBeneath(mount.target, reserved))
       return refused("a mount on " + mount.target, "a target outside " + std::string(reserved));
   }
+  // Without an owner map nothing in it is the agent's: it could be meant only for what everybody may write, and what
+  // the room makes there would belong on disk to an id of the rooms' range, the next room's perhaps.
+  if (mount.writable && !mount.idmapped)
+    return refused("a writable mount of " + mount.source + " without an owner map", "idmapped, or read-only");
   const MountRule* rule = ruleFor(policy, mount.source);
   if (rule == nullptr)
     return refused("the mount source " + mount.source, "a path beneath one of root's spawner.mounts");

@@ -84,11 +84,46 @@ void addSockets(RuleSet& rules) {
   rules.allow("socket", {is(0, AF_NETLINK), is(2, 0 /* NETLINK_ROUTE */)});
 }
 
+constexpr std::uint64_t kSetId = S_ISUID | S_ISGID;
+
+// `mode` is the place of the mode among the call's arguments.
+void refuseSetId(RuleSet& rules, std::string_view call, unsigned mode) {
+  for (std::uint64_t bit : {S_ISUID + 0U, S_ISGID + 0U}) rules.refuse(EPERM, call, {is(mode, bit, bit)});
+}
+
+// nosuid makes the bits idle in the room, and there only: in an idmapped mount they would lie on the host's disk, on a
+// file of the host's owner. A directory inherits its parent's set-group-id bit all the same, since that is no argument
+// of mkdir, and mkdir drops the bits of its own (inode_init_owner() and vfs_mkdir() of the kernel).
+void addModes(RuleSet& rules) {
+  struct Call {
+    std::string_view name;
+    unsigned mode;
+  };
+  for (auto [call, mode] : {Call{"chmod", 1}, Call{"fchmod", 1}, Call{"fchmodat", 2}, Call{"creat", 1}}) {
+    rules.allow(call, {is(mode, 0, kSetId)});
+    refuseSetId(rules, call, mode);
+  }
+  // The mode counts only where a file is made: else the register may hold anything. openat2 is not named, and gets
+  // ENOSYS: its mode lies in memory that a filter cannot read.
+  constexpr std::uint64_t kNew = O_CREAT, kUnnamed = O_TMPFILE & ~O_DIRECTORY;
+  for (auto [call, mode] : {Call{"open", 2}, Call{"openat", 3}}) {
+    const unsigned flags = mode - 1;
+    rules.allow(call, {is(flags, 0, kNew | kUnnamed)});
+    for (std::uint64_t making : {kNew, kUnnamed, kNew | kUnnamed}) {
+      rules.allow(call, {is(flags, making, kNew | kUnnamed), is(mode, 0, kSetId)});
+      for (std::uint64_t bits : {S_ISUID + 0UL, S_ISGID + 0UL, kSetId})
+        rules.refuse(EPERM, call, {is(flags, making, kNew | kUnnamed), is(mode, bits, kSetId)});
+    }
+  }
+}
+
 void addNodes(RuleSet& rules) {
   for (std::uint64_t type : {0U, S_IFREG + 0U, S_IFIFO + 0U, S_IFSOCK + 0U}) {
-    rules.allow("mknod", {is(1, type, S_IFMT)});
-    rules.allow("mknodat", {is(2, type, S_IFMT)});
+    rules.allow("mknod", {is(1, type, S_IFMT | kSetId)});
+    rules.allow("mknodat", {is(2, type, S_IFMT | kSetId)});
   }
+  refuseSetId(rules, "mknod", 1);
+  refuseSetId(rules, "mknodat", 2);
 }
 
 // A call that a notifier of this kind holds waits in a way that the freezer does not count as frozen: one process could
@@ -108,6 +143,7 @@ void addAll(RuleSet& rules, bool nestedUserns) {
   }
   addClone(rules, nestedUserns);
   addSockets(rules);
+  addModes(rules);
   addNodes(rules);
   addSelfRestraint(rules);
   rules.allow("personality", {is(0, 0)});

@@ -29,6 +29,8 @@ std::span<const std::string_view> forbiddenCalls();
 //                   that a filter cannot read, and glibc then uses clone
 //   socket          unix; inet and inet6 with TCP or UDP; netlink for routes (getaddrinfo and getifaddrs ask it)
 //   mknod(at)       FIFOs, sockets and plain files
+//   modes           without set-user-id and set-group-id, wherever a call names one (chmod, open with O_CREAT, creat,
+//                   mknod: EPERM); openat2 is ENOSYS, since its mode cannot be read either
 //   personality     asking, and the ordinary one
 Result<Fd> compileSeccomp(bool nestedUserns);
 

@@ -15,7 +15,7 @@ using Names = std::string_view;
 // clang-format off
 
 constexpr std::array kFiles = std::to_array<Names>({
-    "open", "openat", "openat2", "creat", "close", "close_range", "read", "readv", "pread64", "preadv", "preadv2",
+    "close", "close_range", "read", "readv", "pread64", "preadv", "preadv2",
     "write", "writev", "pwrite64", "pwritev", "pwritev2", "lseek", "dup", "dup2", "dup3", "fcntl", "flock", "ioctl",
     "pipe", "pipe2", "sendfile", "splice", "tee", "copy_file_range", "fadvise64", "readahead", "truncate",
     "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "syncfs", "memfd_create"
@@ -24,8 +24,7 @@ constexpr std::array kFiles = std::to_array<Names>({
 constexpr std::array kNames = std::to_array<Names>({
     "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
     "readlink", "readlinkat", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rmdir",
-    "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "chmod",
-    "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "umask", "utime", "utimes", "futimesat",
+    "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "chown", "fchown", "lchown", "fchownat", "umask", "utime", "utimes", "futimesat",
     "utimensat", "getxattr", "lgetxattr", "fgetxattr", "setxattr", "lsetxattr", "fsetxattr", "listxattr",
     "llistxattr", "flistxattr", "removexattr", "lremovexattr", "fremovexattr", "inotify_init", "inotify_init1",
     "inotify_add_watch", "inotify_rm_watch"

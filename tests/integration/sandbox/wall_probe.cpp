@@ -56,6 +56,55 @@ int writeFile(const Words& words) {
   return tell(fd >= 0 && write(fd, "x", 1) == 1, "write " + words[0]);
 }
 
+// Every way to a set-id bit on a file of one's own: through when one file has it.
+int setId(const Words& words) {
+  const std::string dir = words.at(0);
+  bool through = false;
+  for (mode_t bits : {04755U, 02755U, 06755U}) {
+    auto name = [&](const char* way) { return dir + "/" + way + std::to_string(bits); };
+    auto plain = [&](const char* way) { return open(name(way).c_str(), O_WRONLY | O_CREAT, 0755); };
+    close(plain("chmod"));
+    static_cast<void>(!chmod(name("chmod").c_str(), bits));
+    int file = plain("fchmod");
+    static_cast<void>(!fchmod(file, bits));
+    close(file);
+    close(plain("fchmodat"));
+    syscall(SYS_fchmodat, AT_FDCWD, name("fchmodat").c_str(), bits);
+    close(plain("fchmodat2"));
+    syscall(452, AT_FDCWD, name("fchmodat2").c_str(), bits, 0);
+    syscall(SYS_open, name("open").c_str(), O_WRONLY | O_CREAT, bits);
+    syscall(SYS_open, name("excl").c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, bits);
+    syscall(SYS_openat, AT_FDCWD, name("openat").c_str(), O_WRONLY | O_CREAT, bits | 0xffff0000U);
+    int unnamed = static_cast<int>(syscall(SYS_openat, AT_FDCWD, dir.c_str(), O_WRONLY | O_TMPFILE, bits));
+    std::string self = "/proc/self/fd/" + std::to_string(unnamed);
+    linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name("tmpfile").c_str(), AT_SYMLINK_FOLLOW);
+    struct {
+      unsigned long flags, mode, resolve;
+    } how{O_WRONLY | O_CREAT, bits, 0};
+    syscall(437 /* openat2 */, AT_FDCWD, name("openat2").c_str(), &how, sizeof how);
+    syscall(SYS_creat, name("creat").c_str(), bits);
+    syscall(SYS_mknod, name("mknod").c_str(), S_IFREG | bits, 0);
+    syscall(SYS_mknodat, AT_FDCWD, name("mknodat").c_str(), S_IFIFO | bits, 0);
+  }
+  DIR* all = opendir(dir.c_str());
+  while (const dirent* entry = all == nullptr ? nullptr : readdir(all)) {
+    struct stat info{};
+    if (stat((dir + "/" + entry->d_name).c_str(), &info) != 0 || S_ISDIR(info.st_mode)) continue;
+    if ((info.st_mode & 06000) == 0) continue;
+    std::printf("<%s>\n", entry->d_name);
+    through = true;
+  }
+  return tell(through, "set-id");
+}
+
+// A directory in one with set-group-id has it too.
+int inheritGroup(const Words& words) {
+  std::string made = words.at(0) + "/made";
+  struct stat info{};
+  return tell(mkdir(made.c_str(), 0770) == 0 && stat(made.c_str(), &info) == 0 && (info.st_mode & S_ISGID) != 0,
+              "inherit");
+}
+
 int makeDirectory(const Words& words) { return tell(mkdir(words.at(0).c_str(), 0755) == 0, "mkdir " + words[0]); }
 
 int listDirectory(const Words& words) {
@@ -197,6 +246,8 @@ const std::map<std::string, int (*)(const Words&)> kCommands = {{"read", readFil
                                                                 {"print", printFile},
                                                                 {"write", writeFile},
                                                                 {"mkdir", makeDirectory},
+                                                                {"setid", setId},
+                                                                {"inherit", inheritGroup},
                                                                 {"list", listDirectory},
                                                                 {"mount", mountTmpfs},
                                                                 {"remount", remountRoot},

@@ -85,6 +85,37 @@ TEST_F(Walls, ReadOnlyMountsAndTheRootStayReadOnly) {
   EXPECT_EQ(runInRoom({"write", "/home/agent/x"}).code, 0);
 }
 
+// nosuid does not help: in an idmapped mount the bits would lie on the host's disk, on a file of the owner there.
+TEST_F(Walls, NoSetIdBitReachesTheHostsDisk) {
+  auto plan = this->plan({"setid", "/home/agent"});
+  std::string scratch = plan.mounts[0].source;
+  auto told = runInRoom(plan);
+  EXPECT_EQ(told.code, 1) << told.output;
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(scratch)) {
+    struct stat info{};
+    ASSERT_EQ(::lstat(entry.path().c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 06000, 0U) << entry.path();
+    ++files;
+  }
+  EXPECT_EQ(files, 12) << "four ways begin with a plain file, thrice; the others made none";
+  std::filesystem::create_directory(dir_ + "/state/free");
+  auto free = runOutside({"setid", dir_ + "/state/free"});
+  EXPECT_EQ(free.status, 0);
+  for (const char* way :
+       {"chmod", "fchmod", "fchmodat", "open", "excl", "openat", "tmpfile", "openat2", "creat", "mknod", "mknodat"}) {
+    for (unsigned bits : {04755U, 02755U, 06755U})
+      EXPECT_THAT(free.output, HasSubstr("<" + std::string(way) + std::to_string(bits) + ">"));
+  }
+}
+
+TEST_F(Walls, ADirectoryStillInheritsItsGroup) {
+  auto plan = this->plan({"inherit", "/home/agent"});
+  ASSERT_EQ(::chmod(plan.mounts[0].source.c_str(), 02770), 0);
+  auto told = runInRoom(plan);
+  EXPECT_EQ(told.code, 0) << told.output;
+}
+
 TEST_F(Walls, NothingIsMountedUnmountedOrRemounted) {
   holds({"mount"});
   holds({"remount", "/usr"}, {"remount", "/"});

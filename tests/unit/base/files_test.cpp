@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/fault.h"
+#include "base/walk_beneath.h"
 #include "scratch_directory.h"
 
 namespace agentos {
@@ -34,6 +35,68 @@ TEST(OpenBeneath, StaysBeneathItsDirectory) {
     ASSERT_FALSE(opened) << path;
     EXPECT_EQ(opened.error().code, ErrorCode::kPathEscapes) << path;
   }
+}
+
+// What a room does instead of openat2 answers as openat2 does, name by name and flag by flag.
+TEST(WalkBeneath, AgreesWithTheKernel) {
+  ScratchDirectory dir;
+  ASSERT_TRUE(makeDirectoriesBeneath(dir.fd(), "inner/deep/er", 0755));
+  auto inner = openBeneath(dir.fd(), "inner", O_RDONLY | O_DIRECTORY);
+  ASSERT_TRUE(inner);
+  ASSERT_TRUE(replaceFile(inner->get(), "file", "x"));
+  ASSERT_EQ(::symlinkat("/etc", inner->get(), "out"), 0);
+  ASSERT_EQ(::symlinkat("deep", inner->get(), "near"), 0);
+  ASSERT_EQ(::symlinkat("file", inner->get(), "to-file"), 0);
+  for (const char* path : {"",
+                           ".",
+                           "/",
+                           "./",
+                           "..",
+                           "../inner",
+                           "file",
+                           "./file",
+                           "file/",
+                           "file/.",
+                           "file/..",
+                           "deep",
+                           "deep/",
+                           "deep/er",
+                           "deep//er/.",
+                           "deep/..",
+                           "deep/../file",
+                           "deep/../..",
+                           "deep/../../inner",
+                           "deep/er/../../file",
+                           "/etc/passwd",
+                           "out",
+                           "out/passwd",
+                           "near",
+                           "near/",
+                           "near/er",
+                           "near/..",
+                           "to-file",
+                           "none",
+                           "none/file",
+                           "deep/none",
+                           "to-file/x"}) {
+    for (int flags :
+         {O_RDONLY, O_RDONLY | O_DIRECTORY, O_PATH, O_PATH | O_NOFOLLOW, O_PATH | O_DIRECTORY, O_WRONLY | O_NOFOLLOW}) {
+      SCOPED_TRACE(std::string(path) + " " + std::to_string(flags));
+      auto kernel = openBeneath(inner->get(), path, flags);
+      Fd walked = walkBeneath(inner->get(), path, flags, 0);
+      const int error = walked ? 0 : errno;
+      ASSERT_EQ(static_cast<bool>(kernel), static_cast<bool>(walked)) << error;
+      if (kernel) {
+        EXPECT_EQ(stampOf(kernel->get()).value(), stampOf(walked.get()).value());
+      } else {
+        EXPECT_EQ(kernel.error().code == ErrorCode::kPathEscapes, error == EXDEV || error == ELOOP) << error;
+      }
+    }
+  }
+  Fd made = walkBeneath(inner->get(), "deep/new", O_WRONLY | O_CREAT | O_EXCL, 0640);
+  ASSERT_TRUE(made);
+  EXPECT_FALSE(walkBeneath(inner->get(), "deep/new", O_WRONLY | O_CREAT | O_EXCL, 0640));
+  EXPECT_EQ(errno, EEXIST);
 }
 
 TEST(MakeDirectoriesBeneath, RefusesToWalkOut) {

@@ -70,6 +70,13 @@ TEST(Policy, CommandsAndEnvironmentAreHeldToTheirForm) {
   });
 }
 
+TEST(Policy, NothingIsWritableWithoutAnOwner) {
+  refuses(ErrorCode::kSandboxPolicy, "without an owner map", [](auto& p) { p.mounts[0].idmapped = false; });
+  RoomPlan closed = plan();
+  closed.mounts[0].idmapped = closed.mounts[0].writable = false;
+  EXPECT_TRUE(checkPlan(policy(), closed));
+}
+
 TEST(Policy, TheRestIsHeldToItsForm) {
   constexpr auto kBad = ErrorCode::kInvalidArgument;
   refuses(kBad, "instance id", [](auto& p) { p.id = {}; });
