@@ -28,13 +28,16 @@ run: programs ## a company of five agents at work, before your eyes (MODEL_URL=â
 	@demo/run --bin $(RELEASE)/bin $(if $(MODEL_URL),--model-url $(MODEL_URL)) $(if $(MODEL),--model $(MODEL)) \
 	    $(if $(MODEL_KEY_FILE),--model-key-file $(MODEL_KEY_FILE))
 
-test: build ## build and pass every test: unit, integration, crash, then a minute of each fuzz target
+test: build ## build and pass every test: unit, integration, crash, a machine (tests/vm), then a minute of each fuzz target
 	@echo "==> tests"
 	@ctest --preset release -LE long
 	@$(MAKE) --no-print-directory test-fuzz
 
 test-unit: build ## the tests that need no root
 	@ctest --preset release -L unit
+
+test-vm: build ## install the package on a systemd machine of its own and try it there (AGENTD_SKIP_VM=1 leaves it out)
+	@ctest --preset release -L vm -LE long
 
 test-long: build ## the soaks and the loops (docs/testing.md)
 	@AGENTOS_LONG=1 ctest --preset release -L long --output-on-failure

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What a case is written with; sourced inside the machine or container. Every assertion says what was expected and found.
+# VM_LANE: machine or container. VM_BOOT: 1, one more after each power cut. VM_DEB: the package under test.
+set -Eeuo pipefail
+trap 'echo "FAILED: $BASH_SOURCE:$LINENO: $BASH_COMMAND (status $?)" >&2' ERR
+VM_DEB=$(ls /vm/debs/*.deb 2> /dev/null | head -1 || :)
+export DEBIAN_FRONTEND=noninteractive
+COMPANY=/srv/acme
+
+say() { echo "- $*"; }
+fail() { trap - ERR; echo "FAILED: $*" >&2; exit 1; }
+
+# is WHAT EXPECTED FOUND
+is() { [ "$2" = "$3" ] || fail "$1: expected '$2', found '$3'"; }
+# less WHAT FOUND LIMIT - numbers, decimals too
+less() { awk -v a="$2" -v b="$3" 'BEGIN { exit !(a != "" && a + 0 < b + 0) }' || fail "$1: expected less than $3, found '$2'"; }
+# has WHAT PART TEXT, lacks WHAT PART TEXT
+has() { case $3 in *"$2"*) ;; *) fail "$1: expected '$2' in: $3" ;; esac; }
+lacks() { case $3 in *"$2"*) fail "$1: expected no '$2' in: $3" ;; esac; }
+
+# must COMMAND... - it succeeds; what it said is shown when it does not
+must() {
+  local said status=0
+  said=$("$@" 2>&1 < /dev/null) || status=$?
+  [ $status = 0 ] || fail "'$*' was to succeed and ended with $status: $said"
+}
+# refused STATUS COMMAND... - it ends with just that status; what it said is in $SAID
+refused() {
+  local want=$1 status=0
+  shift
+  SAID=$("$@" 2>&1 < /dev/null) || status=$?
+  is "the status of '$*' (it said: $SAID)" "$want" "$status"
+}
+# eventually SECONDS COMMAND... - it succeeds within that time
+eventually() {
+  local limit=$1 began=$SECONDS
+  shift
+  until "$@" > /vm/last 2>&1 < /dev/null; do
+    [ $((SECONDS - began)) -lt "$limit" ] || fail "'$*' did not come true in $limit s; the last time it said: $(tail -5 /vm/last)"
+    sleep 0.2
+  done
+}
+# within SECONDS WHAT EXPECTED COMMAND... - the command comes to say that
+within() {
+  local limit=$1 what=$2 want=$3 began=$SECONDS found
+  shift 3
+  while found=$("$@" 2>&1 < /dev/null || :); [ "$found" != "$want" ]; do
+    [ $((SECONDS - began)) -lt "$limit" ] || fail "$what: expected '$want' within $limit s, found '$found'"
+    sleep 0.2
+  done
+}
+
+# --- agentd
+
+ready() { curl -sf --max-time 5 --unix-socket /run/agentd/agentd.sock http://agentd/readyz; }
+get() { curl -sf --max-time 20 --unix-socket /run/agentd/agentd.sock "http://agentd$1"; }
+property() { systemctl show --property "$2" --value "$1"; }
+main_pid() { property "$1" MainPID; }
+agent() { get "/v1/agents/$1" | jq -r ".$2"; }               # agent ID FIELD
+state_is() { [ "$(agent "$1" state)" = "$2" ]; }
+task_state() { get "/v1/tasks/$1" | jq -r .status; }
+tasks_left() { echo $(($(get '/v1/tasks?status=queued' | jq '.items | length') + $(get '/v1/tasks?status=in-progress' | jq '.items | length'))); }
+audit_kinds() { get "/v1/audit?limit=1000" | jq -r '.items[].kind'; }
+
+purge_agentd() {
+  if dpkg-query -W agentd > /dev/null 2>&1; then
+    dpkg --purge agentd > /vm/purge.log 2>&1 < /dev/null || { cat /vm/purge.log; return 1; }
+  fi
+  systemctl daemon-reload
+  systemctl reset-failed 2> /dev/null || :
+  rm -rf $COMPANY
+}
+install_agentd() { dpkg -i "${1:-$VM_DEB}" > /vm/install.log 2>&1 < /dev/null || { cat /vm/install.log; return 1; }; }
+fresh_agentd() { purge_agentd; install_agentd; eventually 60 ready; }
+
+# with_company - the example company, at work with the scripted model (Start: installed)
+with_company() {
+  must agentctl company init $COMPANY --example
+  install -D -m 644 /vm/files/model.yaml /etc/agentd/model.yaml
+  cat > /etc/agentd/agentd.yaml <<YAML
+company: $COMPANY
+models:
+  - { driver: scripted, script: model.yaml }
+prices:
+  "house/*": { input: 0.80, output: 4.00 }
+policy: { allow_unlimited_without_controllers: true }
+YAML
+  must systemctl restart agentd
+  eventually 60 ready
+}
+
+# contract NAME LINES... - writes /root/NAME.yaml, an agent that is one program; prints the path
+contract() {
+  local name=$1
+  shift
+  { printf 'apiVersion: agentos/v0.2\nkind: AgentContract\nname: %s\nbinding: flexible\n' "$name"; printf '%s\n' "$@"; } > "/root/$name.yaml"
+  echo "/root/$name.yaml"
+}
+# spawn FILE - starts it, prints the instance
+spawn() { agentctl spawn --contract "$1" -o json < /dev/null | jq -r '.id // .instance'; }
+# allow_unlimited - for the container, where the host may have no controllers for us
+allow_unlimited() {
+  grep -q '^policy:' /etc/agentd/agentd.yaml 2> /dev/null || echo 'policy: { allow_unlimited_without_controllers: true }' >> /etc/agentd/agentd.yaml
+  must systemctl restart agentd
+  eventually 60 ready
+}
+
+# newer_deb VERSION - the same package with that version; prints its path
+newer_deb() {
+  local tree=/vm/newer out=/vm/debs-newer
+  rm -rf $tree; mkdir -p $out
+  dpkg-deb -R "$VM_DEB" $tree
+  sed -i "s/^Version:.*/Version: $1/" $tree/DEBIAN/control
+  dpkg-deb -Znone -b $tree "$out/agentd_$1.deb" > /dev/null
+  rm -rf $tree
+  echo "$out/agentd_$1.deb"
+}
+
+# cut_power [SECONDS] - the machine loses its power, now or in that time while the case goes on; the disk is booted again and
+# the case run from its first line, with VM_BOOT one higher. Machine only; the header must say `Boot: own`.
+cut_power() {
+  is "the lane of a power cut" machine "$VM_LANE"
+  echo "cut ${1:-0}" >&3
+  [ -n "${1:-}" ] || sleep infinity
+}
