@@ -22,6 +22,8 @@ mount -t tmpfs -o mode=755 var "$WORK/lines"; cp -a var/. "$WORK/lines/"; mount 
 # The host's settings are nobody's here; those of the network are of the container's own.
 mount -t proc proc proc; mount --bind proc/sys proc/sys; mount -o remount,bind,ro proc/sys
 mount --bind proc/sys/net proc/sys/net; mount -o remount,bind,rw proc/sys/net
+# A room may mount a /proc of its own only where a whole one is in sight.
+mkdir vm/proc; mount -t proc proc vm/proc
 mount -t sysfs -o ro sys sys; mount -t cgroup2 -o nsdelegate cgroup sys/fs/cgroup
 mount -t tmpfs -o mode=755 dev dev
 for d in null zero full random urandom tty; do : > dev/$d; mount --bind /dev/$d dev/$d; done

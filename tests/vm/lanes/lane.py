@@ -140,8 +140,8 @@ def lay_payload(lane, options, cases, package, root):
     shutil.copy2(PROJECT / "demo/model.yaml", vm / "files/model.yaml")
     shutil.copy2(PROJECT / "README.md", vm / "files/README.md")
     programs = options.build / "tests/programs"
-    if programs.is_dir():
-        shutil.copytree(programs, vm / "programs", ignore=lambda _, names: [n for n in names if "." in n or n == "CMakeFiles"])
+    if programs.is_dir():  # where rooms see them
+        shutil.copytree(programs, root / "usr/local/lib/agentd-test", ignore=lambda _, names: [n for n in names if "." in n or n == "CMakeFiles"])
     for case in cases:
         shutil.copy2(HERE / "cases" / f"{case.name}.sh", vm / "cases")
     if package:
