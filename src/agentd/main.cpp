@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iostream>
 
-#include "agentd/config/definitions.h"
 #include "agentd/config/options.h"
+#include "agentd/config/reference.h"
 #include "agentd/launcher/check.h"
 #include "agentd/launcher/launcher.h"
 #include "agentd/launcher/serve.h"
@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
       std::cout << "agentd " << agentos::agentd::versionText() << '\n';
       return 0;
     case Options::Act::kReference:
-      std::cout << agentos::agentd::configReference();
+      std::cout << agentos::agentd::configReferenceAs(options->referenceFormat).value_or("");
       return 0;
     case Options::Act::kHelp:
       std::cout << options->help;

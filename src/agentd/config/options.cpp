@@ -25,7 +25,16 @@ void describeActs(CLI::App& app, Options& options) {
   };
   act("--check", Options::Act::kCheck, "validate configuration, company and contracts, and exit");
   act("--version", Options::Act::kVersion, "print the version and exit");
-  act("--reference", Options::Act::kReference, "print every key of agentd.yaml and exit");
+  app.add_option_function<std::string>(
+         "--reference",
+         [&options](const std::string& format) {
+           options.act = Options::Act::kReference;
+           options.referenceFormat = format == "true" ? "" : format;
+         },
+         "print every key of agentd.yaml and exit: markdown, yaml (a commented file), man (scdoc) or keys")
+      ->type_name("FORMAT")
+      ->expected(0, 1)
+      ->check(CLI::IsMember({"", "true", "markdown", "yaml", "man", "keys"}).description(""));
   act("--serve", Options::Act::kServe, "run as the daemon proper, unprivileged (units and the launcher)");
   app.add_option("--socket-fd", options.socketFd, "the API socket, inherited")->group("");
   app.add_option("--anchor-fd", options.anchorFd, "where heads of the audit log go, inherited")->group("");

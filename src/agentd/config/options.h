@@ -14,6 +14,7 @@ namespace agentos::agentd {
 struct Options {
   enum class Act : std::uint8_t { kRun, kServe, kCheck, kVersion, kReference, kHelp } act = Act::kRun;
   std::string prefix, config, company, user, help;
+  std::string referenceFormat;  // of kReference
   std::vector<std::string> contracts;
   // Internal, from the launcher to the daemon proper: descriptors it inherited, -1 for none.
   int socketFd = -1, anchorFd = -1;

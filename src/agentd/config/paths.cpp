@@ -38,4 +38,11 @@ std::string programDirectory() {
   return error ? "/usr/lib/agentd" : program.parent_path().string();
 }
 
+std::string helperDirectory() {
+  std::error_code error;
+  const std::string here = programDirectory();
+  const fs::path installed = (fs::path(here) / "../lib/agentd").lexically_normal();
+  return !fs::exists(here + "/agentd-spawner", error) && fs::exists(installed, error) ? installed.string() : here;
+}
+
 }  // namespace agentos::agentd

@@ -40,8 +40,10 @@ std::string absolutePath(const std::string& path, const std::string& base);
 // The same with its symbolic links followed as far as it exists: the spawner follows none.
 std::string withoutLinks(const std::string& path);
 std::string currentDirectory();
-// The directory that this program was started from; its siblings agentd-spawner, agentd-keeper and agent-runner lie
-// there.
+// The directory that this program was started from.
 std::string programDirectory();
+// Where the programs lie that agentd starts, and the runtime that ships with it: beside it in a build, in ../lib/agentd
+// once it is installed.
+std::string helperDirectory();
 
 }  // namespace agentos::agentd

@@ -53,12 +53,12 @@ void addMount(ChildPlan& plan, const std::string& path, bool writable) {
 
 Result<void> runKeeper(const Config& config) {
   AGENTOS_TRY(const std::string root, cgroupRoot(config.paths));
-  return runToEnd({"agentd-keeper", {programDirectory() + "/agentd-keeper", "--once", "--root", root}, {}, {}});
+  return runToEnd({"agentd-keeper", {helperDirectory() + "/agentd-keeper", "--once", "--root", root}, {}, {}});
 }
 
 Result<void> removeKeeper(const Config& config) {
   AGENTOS_TRY(const std::string root, cgroupRoot(config.paths));
-  return runToEnd({"agentd-keeper", {programDirectory() + "/agentd-keeper", "--remove", "--root", root}, {}, {}});
+  return runToEnd({"agentd-keeper", {helperDirectory() + "/agentd-keeper", "--remove", "--root", root}, {}, {}});
 }
 
 void removeEmptyKeeper(const Config& config) {
@@ -71,7 +71,7 @@ void removeEmptyKeeper(const Config& config) {
 Result<ChildPlan> spawnerPlan(const Config& config) {
   const Paths& paths = config.paths;
   AGENTOS_TRY(const std::string root, cgroupRoot(paths));
-  ChildPlan plan{"agentd-spawner", {programDirectory() + "/agentd-spawner"}, {}, {}};
+  ChildPlan plan{"agentd-spawner", {helperDirectory() + "/agentd-spawner"}, {}, {}};
   for (const auto& [flag, value] : std::vector<std::pair<std::string, std::string>>{{"--socket", paths.spawnerSocket()},
                                                                                     {"--peer", config.user},
                                                                                     {"--state", paths.state()},

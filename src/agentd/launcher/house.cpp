@@ -110,7 +110,7 @@ Result<void> installRuntime(const Paths& paths, const std::string& programDirect
   const fs::path programs = programDirectory, side = paths.runtime(), fresh = side.string() + ".new",
                  old = side.string() + ".old";
   std::error_code error;
-  for (const fs::path& slot : {programs / "../runtime/default", programs / "../share/agentd/runtime/default"}) {
+  for (const fs::path& slot : {programs / "../runtime/default", programs / "../lib/agentd/runtime/default"}) {
     if (!fs::exists(slot / "runtime.yaml", error)) continue;
     if (sameTree(slot, side)) return {};
     fs::remove_all(fresh, error);
