@@ -46,6 +46,9 @@ void dropTo(const UserIdentity& user) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // Opened by root: the user may not be let into the folder that the program lies in (a checkout below /root).
+  const int program = ::open(plan.command.front().c_str(), O_PATH | O_CLOEXEC);
+  if (program < 0) die(plan.command.front());
   if (plan.user) dropTo(*plan.user);
   // Set after the ids: changing them clears it. SIGKILL: a half that is asked to end would stop the agents on its way,
   // and one that is still starting would not hear, and hold the socket against the next agentd.
@@ -57,7 +60,7 @@ void dropTo(const UserIdentity& user) {
   std::vector<char*> argv;
   for (const auto& word : plan.command) argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT: execv's signature
   argv.push_back(nullptr);
-  ::execv(argv.front(), argv.data());
+  ::execveat(program, "", argv.data(), environ, AT_EMPTY_PATH);
   die(plan.command.front());
 }
 

@@ -69,6 +69,21 @@ TEST(Launcher, TheDaemonHasNoPrivilegesAndTheSocketItsMode) {
   EXPECT_EQ(socket.st_uid, 65534U);
 }
 
+TEST(Launcher, RunsFromAFolderThatItsUserMayNotEnter) {
+  RealAgentd agentd;
+  const std::string locked = agentd.prefix() + "/locked";
+  fs::create_directory(locked);
+  fs::copy(AGENTOS_BIN_DIR, locked + "/bin", fs::copy_options::recursive);
+  fs::copy(fs::path(AGENTOS_BIN_DIR).parent_path() / "runtime", locked + "/runtime", fs::copy_options::recursive);
+  fs::permissions(locked, fs::perms(0700));
+  agentd.programs(locked + "/bin");
+  agentd.contract("hello", "schedule: { on: [task] }\nrun: { mode: cycle, command: [\"/bin/true\"] }\n");
+  agentd.start();
+  EXPECT_EQ(readWhole("/proc/" + std::to_string(agentd.daemon()) + "/comm"), "agentd\n");
+  const std::string task = agentd.addTask("do it", "hello");
+  EXPECT_TRUE(eventually([&] { return agentd.statusOf(task) == "done"; })) << agentd.log();
+}
+
 TEST(Launcher, AStopKeepsAgentsWhereTheConfigurationSaysSo) {
   RealAgentd agentd;
   agentd.config("stop: { agents: keep, grace: 500ms }\npolicy: { allow_unlimited_without_controllers: true }\n");

@@ -119,7 +119,7 @@ std::string RealAgentd::log() const { return readWhole(prefix_ + "/agentd.log");
 void RealAgentd::start() {
   const std::string file = prefix_ + "/agentd.log";
   cgroupRoot_.clear();
-  launcher_ = startProgram({"agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"}, file, file);
+  launcher_ = startProgram({programs_ + "agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"}, file, file);
   // It answers while it recovers; the control group is known once the spawner has told of the machine.
   const bool ready = eventually(
       [&] {

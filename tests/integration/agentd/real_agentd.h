@@ -32,6 +32,8 @@ class RealAgentd {
   RealAgentd(const RealAgentd&) = delete;
   RealAgentd& operator=(const RealAgentd&) = delete;
 
+  // Another directory of programs than the build's.
+  void programs(const std::string& directory) { programs_ = directory + "/"; }
   // Starts it and waits until it is ready.
   void start();
   // Ends it as an operator does; the exit status.
@@ -62,7 +64,7 @@ class RealAgentd {
   void forget() { launcher_ = -1; }  // it was killed by the test
 
  private:
-  std::string prefix_, cgroupRoot_;
+  std::string prefix_, cgroupRoot_, programs_;
   pid_t launcher_ = -1;
 };
 
