@@ -14,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "base/ids.h"
 #include "support/figures.h"
@@ -115,7 +116,7 @@ Json Connection::call(const std::string& method, const std::string& target, cons
 
 House* House::standing_ = nullptr;
 
-House::House(std::string bin, const std::vector<std::string>& mounts)
+House::House(std::string bin, const std::vector<std::string>& mounts, Begin begin)
     : bin_(std::move(bin)), prefix_(benchDirectory() + "/agentd-bench-" + randomToken(6)) {
   if (::geteuid() != 0) stop("needs root");
   fs::create_directories(prefix_ + "/etc/agentd");
@@ -126,18 +127,29 @@ House::House(std::string bin, const std::vector<std::string>& mounts)
   std::ofstream(prefix_ + "/etc/agentd/agentd.yaml")
       << "stop: { grace: 500ms }\nlog: { level: warn }\n"
       << "policy: { allow_unlimited_without_controllers: true, mounts: [" << list << "] }\n";
-  const std::string company = prefix_ + "/acme";
-  if (waitFor(start({bin_ + "/agentctl", "company", "init", company, "--user", "nobody"}, prefix_ + "/init.log")) !=
-      0) {
+  if (waitFor(bench::start({bin_ + "/agentctl", "company", "init", company(), "--user", "nobody"},
+                           prefix_ + "/init.log")) != 0) {
     stop("company init: " + readWhole(prefix_ + "/init.log"));
   }
   standing_ = this;
   std::atexit([] {
     if (standing_ != nullptr) standing_->tearDown();
   });
-  launcher_ =
-      start({bin_ + "/agentd", "--prefix", prefix_, "--company", company, "--user", "nobody"}, prefix_ + "/agentd.log");
+  if (begin == Begin::kPrepared) return;
+  start();
   waitUntilReady();
+}
+
+void House::start() {
+  launcher_ = bench::start({bin_ + "/agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"},
+                           prefix_ + "/agentd.log");
+}
+
+void House::end() {
+  if (launcher_ <= 0) return;
+  ::kill(launcher_, SIGTERM);
+  waitFor(launcher_);
+  launcher_ = -1;
 }
 
 void House::waitUntilReady() {
@@ -155,13 +167,10 @@ void House::waitUntilReady() {
 House::~House() { tearDown(); }
 
 void House::tearDown() {
-  if (launcher_ <= 0) return;
-  standing_ = nullptr;
-  ::kill(launcher_, SIGTERM);
-  waitFor(launcher_);
-  launcher_ = -1;
+  if (std::exchange(standing_, nullptr) == nullptr) return;
+  end();
   if (!cgroupRoot_.empty() && fs::exists(cgroupRoot_))
-    waitFor(start({bin_ + "/agentd-keeper", "--remove", "--root", cgroupRoot_}));
+    waitFor(bench::start({bin_ + "/agentd-keeper", "--remove", "--root", cgroupRoot_}));
   std::error_code ignored;
   fs::remove_all(prefix_, ignored);
 }

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -40,19 +41,27 @@ class Connection {
 // One at a time. Also gone when the program ends by stop().
 class House {
  public:
-  // `bin` holds agentd and its helpers; `mounts` are host directories that contracts may mount.
-  House(std::string bin, const std::vector<std::string>& mounts);
+  enum class Begin : std::uint8_t { kRunning, kPrepared };
+  // `bin` holds agentd and its helpers; `mounts` are host directories that contracts may mount. kPrepared leaves the
+  // starting to start().
+  House(std::string bin, const std::vector<std::string>& mounts, Begin begin = Begin::kRunning);
   ~House();
   House(const House&) = delete;
   House& operator=(const House&) = delete;
 
+  // Only asks for it; then waitUntilReady().
+  void start();
+  void waitUntilReady();
+  // A clean stop; what lies on disk stays.
+  void end();
+
+  std::string company() const { return prefix_ + "/acme"; }
   std::string socket() const { return prefix_ + "/run/agentd/agentd.sock"; }
   std::string scratch(const std::string& agent) const { return prefix_ + "/var/lib/agentd/scratch/" + agent; }
   const std::string& prefix() const { return prefix_; }
   pid_t launcher() const { return launcher_; }
 
  private:
-  void waitUntilReady();
   void tearDown();
   static House* standing_;
   std::string bin_, prefix_, cgroupRoot_;
