@@ -94,7 +94,11 @@ YAML
 contract() {
   local name=$1
   shift
-  { printf 'apiVersion: agentos/v0.2\nkind: AgentContract\nname: %s\nbinding: flexible\n' "$name"; printf '%s\n' "$@"; } > "/root/$name.yaml"
+  {
+    printf 'apiVersion: agentos/v0.2\nkind: AgentContract\nname: %s\n' "$name"
+    [[ "$*" == *binding:* ]] || echo 'binding: flexible'
+    printf '%s\n' "$@"
+  } > "/root/$name.yaml"
   echo "/root/$name.yaml"
 }
 # spawn FILE - starts it, prints the instance

@@ -31,17 +31,18 @@ class Case:
     start: str
     own_boot: bool
     long: bool
+    build: list
 
     @staticmethod
     def load(name):
         path = HERE / "cases" / f"{name}.sh"
         if not path.exists():
             raise Trouble(f"there is no case {path}")
-        header = dict(re.findall(r"^# (Lanes|Limit|Start|Boot|Long): *(.*)$", path.read_text(), re.M))
+        header = dict(re.findall(r"^# (Lanes|Limit|Start|Boot|Long|Build): *(.*)$", path.read_text(), re.M))
         if "Lanes" not in header:
             raise Trouble(f"{path} has no line '# Lanes: machine container'")
         return Case(name, header["Lanes"].split(), int(header.get("Limit", 60)), header.get("Start", "installed"),
-                    header.get("Boot") == "own", header.get("Long") == "yes")
+                    header.get("Boot") == "own", header.get("Long") == "yes", header.get("Build", "").split())
 
 
 @dataclasses.dataclass
@@ -127,7 +128,8 @@ def lay_payload(lane, options, cases, package, root):
     """The tree /vm of the guest, and what the options add."""
     for tree in options.tree:
         shutil.copytree(tree, root, symlinks=True, dirs_exist_ok=True)
-    for place in map(pathlib.Path, options.same):
+    wanted = [options.build / part for case in cases for part in case.build]
+    for place in map(pathlib.Path, [*options.same, *wanted]):
         target = root / place.resolve().relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(place, target, symlinks=True, dirs_exist_ok=True) if place.is_dir() else shutil.copy2(place, target)
@@ -149,6 +151,7 @@ def lay_payload(lane, options, cases, package, root):
     words = ["/vm/run-cases", *(case.name for case in cases)] if cases else options.command
     (vm / "command").write_text("exec " + shlex.join(words) + "\n")
     (vm / "lane").write_text(lane + "\n")
+    (vm / "build").write_text(f"{options.build.resolve()}\n")
 
 
 def read(path):
