@@ -70,7 +70,8 @@ Result<void> openParts(Host& host) {
   AGENTOS_TRY(host.seccomp[0], compileSeccomp(false));
   AGENTOS_TRY(host.seccomp[1], compileSeccomp(true));
   AGENTOS_TRY(host.records, RecordWriter::start());
-  host.networks = std::make_unique<NetPool>(4);
+  host.networks = std::make_shared<NetPool>(4);
+  host.cloner = std::make_unique<Cloner>(host.networks);
   return {};
 }
 

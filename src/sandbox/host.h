@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/cloner.h"
 #include "sandbox/idmap.h"
 #include "sandbox/net_pool.h"
 #include "sandbox/policy.h"
@@ -30,7 +31,8 @@ struct Host {
   std::unique_ptr<Slots> slots;
   OwnerMaps ownerMaps{4096};
   std::unique_ptr<RecordWriter> records;
-  std::unique_ptr<NetPool> networks;
+  std::shared_ptr<NetPool> networks;
+  std::unique_ptr<Cloner> cloner;
 
   uid_t firstId(std::uint32_t slot) const { return policy.uidFirst + slot * kIdsPerRoom; }
   // Host ids of a mount's owner, shown as this id of the room (0: agent-init's, kAgentId: the agent's).

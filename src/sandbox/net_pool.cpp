@@ -17,6 +17,7 @@
 namespace agentos::sandbox {
 namespace {
 
+constexpr std::size_t kAlmostEmpty = 1;
 constexpr const char* kOwnNamespace = "/proc/thread-self/ns/net";
 
 std::unexpected<Error> failStep(std::string step) {
@@ -55,7 +56,8 @@ Result<Fd> makeOne() {
 
 }  // namespace
 
-NetPool::NetPool(std::size_t size) : size_(size), thread_([this] { run(); }) {}
+NetPool::NetPool(std::size_t size)
+    : size_(size), wanted_(size), home_(::open(kOwnNamespace, O_RDONLY | O_CLOEXEC)), thread_([this] { run(); }) {}
 
 NetPool::~NetPool() {
   {
@@ -74,9 +76,20 @@ Fd NetPool::take() {
     if (ready_.empty()) return taken;
     taken = std::move(ready_.front());
     ready_.pop_front();
+    if (ready_.size() > kAlmostEmpty) return taken;
+    wanted_ = size_;
   }
   wake_.notify_one();
   return taken;
+}
+
+void NetPool::refill() {
+  {
+    std::lock_guard lock(mutex_);
+    if (ready_.size() >= size_ || wanted_ == size_) return;
+    wanted_ = size_;
+  }
+  wake_.notify_one();
 }
 
 Result<void> NetPool::enterFresh() {
@@ -86,10 +99,14 @@ Result<void> NetPool::enterFresh() {
   return {};
 }
 
+// Ignoring a failure: the thread then keeps the room's namespace until its next one.
+void NetPool::leave() { ::setns(home_.get(), CLONE_NEWNET); }
+
 void NetPool::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (ready_.size() >= size_) {
+    if (ready_.size() >= wanted_) {
+      wanted_ = 0;
       wake_.wait(lock);
       continue;
     }
@@ -102,6 +119,7 @@ void NetPool::run() {
     }
     // The room that needs one makes it itself, and says so if that fails too.
     logLine(made.error().message());
+    wanted_ = 0;
     if (!stopping_) wake_.wait(lock);  // nobody wakes it a second time for the end
   }
 }

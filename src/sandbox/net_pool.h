@@ -21,19 +21,23 @@ class NetPool {
   NetPool(const NetPool&) = delete;
   NetPool& operator=(const NetPool&) = delete;
 
-  // Moves the calling thread into a fresh one, for the child that it clones next. It stays there until the next call:
-  // it speaks unix sockets by path only, and the way back would cost each room a tenth of a millisecond.
+  // Moves the calling thread into a fresh one, for the child that it clones next; and back to the host's.
   Result<void> enterFresh();
+  void leave();
+  // Fills the pool up, while nobody waits for a room: a namespace in the making keeps a processor from the room that is
+  // being built beside it. Nearly empty, it is filled up in any case.
+  void refill();
 
  private:
   Fd take();
   void run();
 
-  std::size_t size_;
+  std::size_t size_, wanted_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Fd> ready_;
   bool stopping_ = false;
+  Fd home_;
   std::thread thread_;
 };
 

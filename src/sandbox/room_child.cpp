@@ -33,6 +33,7 @@ class RoomBuilder {
   explicit RoomBuilder(const ChildPlan& plan) : plan_(plan), sync_(plan.sync) {}
 
   [[noreturn]] void run() {
+    sayBorn();
     dieWithSpawner();
     enterNamespaces();
     openListeners();
@@ -68,6 +69,11 @@ class RoomBuilder {
   }
   void require(bool done, const char* step, const char* what = "") {
     if (!done) giveUp(step, what);
+  }
+
+  void sayBorn() {
+    char letter = kChildBorn;
+    if (::send(sync_, &letter, 1, MSG_NOSIGNAL) != 1) ::_exit(0);  // the spawner gave it up
   }
 
   // Until agent-init takes over, which then leaves by itself at an end of file before the go.

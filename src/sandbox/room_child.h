@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The spawner's child, from clone to agent-init: PID 1 of the room, in its user namespace (and in a network namespace
-// that was made ahead, net_pool.h), building the room around itself. It runs beside threads that were not cloned, so it
-// takes no memory and no lock: everything it needs is prepared before the clone or comes in one message after it.
+// that was made ahead, net_pool.h), building the room around itself. It shares the spawner's memory until then
+// (cloner.h), or has a copy of it beside threads that were not cloned: so it takes no memory and no lock, and changes
+// nothing that it did not make. Everything it needs is prepared before the clone or comes in one message after it.
 //
 // On its sync socket, before agent-init's own words (init_protocol.h):
+//   H, to the spawner: it is there
 //   M, from the spawner: the id maps are written
 //   P, from the spawner: the parts; with it one letter for each mount (d directory, f file, - left out) and the
 //      descriptors of PassedFd, then one for each mount that is not left out. What needs no part is done before.
@@ -20,7 +22,13 @@
 
 namespace agentos::sandbox {
 
-enum ChildMessage : char { kChildMapped = 'M', kChildParts = 'P', kChildBuilt = 'B', kChildFailed = 'E' };
+enum ChildMessage : char {
+  kChildBorn = 'H',
+  kChildMapped = 'M',
+  kChildParts = 'P',
+  kChildBuilt = 'B',
+  kChildFailed = 'E'
+};
 
 // The first descriptors of P, in this order.
 enum PassedFd : std::size_t {

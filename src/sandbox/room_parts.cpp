@@ -116,9 +116,8 @@ Result<Mounted> makeMount(Host& host, std::uint32_t slot, const AllowedMount& al
 
 std::string socketName(const InstanceId& id) { return id.str() + ".sock"; }
 
-ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync) {
+ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed) {
   ChildPlan child;
-  child.sync = sync;
   child.initProgram = host.initProgram.get();
   child.roomTemplate = &host.roomTemplate;
   child.hostName = allowed.plan.hostName;
@@ -139,8 +138,12 @@ ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync) 
   return child;
 }
 
-Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups,
-                                const Slot& slot) {
+Result<Fd> openRecordDir(const Host& host, const InstanceId& id) {
+  return instanceDirectory(host, host.policy.stateDir + "/instances", id);
+}
+
+Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot,
+                                int recordDir) {
   const RoomPlan& plan = allowed.plan;
   RoomParts parts;
   parts.letters = std::string(1, kChildParts);
@@ -150,8 +153,7 @@ Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const In
               listenAt(host.sockets.get(), socketName(plan.id), host.policy.peerUid, host.policy.peerGid));
   AGENTOS_TRY(Fd logs, instanceDirectory(host, host.policy.logDir, plan.id));
   AGENTOS_TRY(parts.fds[kPassLogDir], asAgentInits(host, slot.number, logs.get()));
-  AGENTOS_TRY(parts.recordDir, instanceDirectory(host, host.policy.stateDir + "/instances", plan.id));
-  AGENTOS_TRY(parts.fds[kPassRecordDir], asAgentInits(host, slot.number, parts.recordDir.get()));
+  AGENTOS_TRY(parts.fds[kPassRecordDir], asAgentInits(host, slot.number, recordDir));
   parts.fds[kPassPayProcs] = Fd(::openat(groups.pay.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
   parts.fds[kPassSeccomp] = host.seccomp[plan.nestedUserns ? 1 : 0].duplicate();
   parts.fds[kPassSlot] = slot.lock.duplicate();

@@ -15,15 +15,18 @@
 namespace agentos::sandbox {
 
 // What the child must know before it is cloned; descriptors follow when it is at work.
-ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed, int sync);
+ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed);
 
 // The P message: letters and descriptors as room_child.h says. Names the part that could not be made.
 struct RoomParts {
   std::string letters;
   std::vector<Fd> fds;
-  Fd recordDir;  // <state>/instances/<id> itself, for the launch record
 };
-Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot);
+Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot,
+                                int recordDir);
+
+// <state>/instances/<id>, for the launch record. agentd makes it; made here for it when it has not.
+Result<Fd> openRecordDir(const Host& host, const InstanceId& id);
 
 // "<id>.sock" in <run>/instances.
 std::string socketName(const InstanceId& id);

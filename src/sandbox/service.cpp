@@ -114,6 +114,7 @@ Service::~Service() = default;
 void Service::run() {
   while (!stopping_) {
     bool idle = spawns_.empty() && jobs_.empty();
+    if (idle) host_.networks->refill();
     // While nobody waits, a user namespace at a time is made for the rooms to come.
     wait(idle && host_.warmNextSlot() ? 0 : untilNextWake());
     wakeLate();

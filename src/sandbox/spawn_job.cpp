@@ -2,9 +2,6 @@
 #include "sandbox/spawn_job.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "base/fault.h"
 #include "base/files.h"
@@ -77,42 +75,36 @@ Result<void> SpawnJob::tryStart() {
   AGENTOS_TRY(groups_, makeInstanceGroups(host_.keeper.get(), id(), host_.controllers));
   madeGroups_ = true;
   AGENTOS_TRY(slot_, host_.slots->take(id()));
-  std::array<int, 2> pair{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return failStep("socketpair");
-  sync_.reset(pair[0]);
-  Fd childSync(pair[1]);
-  AGENTOS_CHECK(host_.networks->enterFresh());
-  AGENTOS_CHECK(cloneChild(childSync.get()));
-  childSync.reset();
-  faultPoint("sandbox.spawn.cloned");
-  // The child makes its namespaces meanwhile.
-  AGENTOS_CHECK(mapIds());
-  AGENTOS_CHECK(sendParts());
-  AGENTOS_CHECK(host_.slots->sign(slot_, id()));
+  AGENTOS_CHECK(bearChild());
   AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits));
-  AGENTOS_CHECK(identify());
-  std::string record = allowed_.plan.launchRecord + "\n" + formatLaunchFacts({identity_, enforcement_}) + "\n";
-  host_.records->write(ticket_, recordDir_.duplicate(), std::move(record));
-  recordPending_ = true;
-  slot_.lock.reset();  // agent-init has it
-  faultPoint("sandbox.spawn.mapped");
+  AGENTOS_TRY(recordDir_, openRecordDir(host_, id()));
+  AGENTOS_TRY(parts_, makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get()));
+  AGENTOS_CHECK(host_.slots->sign(slot_, id()));
+  slot_.lock.reset();  // agent-init will have it
   return {};
 }
 
-// The other namespaces are the child's to make: it does so while the spawner makes the parts.
-Result<void> SpawnJob::cloneChild(int childSync) {
-  ChildPlan plan = makeChildPlan(host_, allowed_, childSync);
-  int pidfd = -1;
-  clone_args arguments{};
-  arguments.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
-  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
-  arguments.cgroup = static_cast<std::uint64_t>(groups_.sup.get());
-  auto pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid < 0) return failStep("clone3");
-  if (pid == 0) runChild(plan);
-  identity_.pid = static_cast<std::int32_t>(pid);
-  pidfd_.reset(pidfd);
+// Its other namespaces are the child's to make: it does so while the spawner makes the parts.
+Result<void> SpawnJob::bearChild() {
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return failStep("socketpair");
+  sync_.reset(pair[0]);
+  Fd theirs(pair[1]);
+  birth_ = std::make_shared<Birth>(makeChildPlan(host_, allowed_), std::move(theirs), groups_.sup.duplicate());
+  host_.cloner->bear(birth_);
+  return {};
+}
+
+Result<void> SpawnJob::onBorn() {
+  identity_.pid = birth_->pid;
+  pidfd_ = birth_->takePidfd();
+  birth_.reset();
+  step_ = Step::kBuilding;
+  faultPoint("sandbox.spawn.cloned");
+  AGENTOS_CHECK(mapIds());
+  AGENTOS_CHECK(record());
+  AGENTOS_CHECK(sendParts());
+  faultPoint("sandbox.spawn.mapped");
   return {};
 }
 
@@ -125,14 +117,22 @@ Result<void> SpawnJob::mapIds() {
   return {};
 }
 
+// As early as what it says is known: the disk works meanwhile.
+Result<void> SpawnJob::record() {
+  AGENTOS_CHECK(identify());
+  std::string record = allowed_.plan.launchRecord + "\n" + formatLaunchFacts({identity_, enforcement_}) + "\n";
+  host_.records->write(ticket_, recordDir_.duplicate(), std::move(record));
+  recordPending_ = true;
+  return {};
+}
+
 Result<void> SpawnJob::sendParts() {
-  AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_));
+  RoomParts parts = std::exchange(parts_, {});
   std::vector<int> fds;
   fds.reserve(parts.fds.size());
   for (const auto& fd : parts.fds) fds.push_back(fd.get());
   AGENTOS_TRY(bool sent, sendPacket(sync_.get(), parts.letters, fds));
   if (!sent) return fail(ErrorCode::kSandboxSetup, "the child's socket is full");
-  recordDir_ = std::move(parts.recordDir);
   return {};
 }
 
@@ -156,11 +156,15 @@ void SpawnJob::onReady() {
     return;
   }
   if (!received) {
-    bool building = step_ == Step::kBuilding;
+    bool building = step_ != Step::kStarting;
     return giveUp(std::move(received).error().within(building ? "building the room" : "starting agent-init"));
   }
   Packet packet = **std::move(received);
   char letter = packet.bytes.empty() ? '\0' : packet.bytes[0];
+  if (step_ == Step::kBearing && letter == kChildBorn) {
+    if (auto going = onBorn(); !going) giveUp(std::move(going).error());
+    return;
+  }
   if (step_ == Step::kBuilding && letter == kChildBuilt) return onBuilt(packet);
   onWord(letter, packet.bytes);
 }
@@ -175,7 +179,7 @@ void SpawnJob::onBuilt(Packet& packet) {
 }
 
 void SpawnJob::onWord(char letter, std::string_view text) {
-  if (letter == kChildFailed && step_ == Step::kBuilding) return giveUp(childError(text.substr(1)));
+  if (letter == kChildFailed && step_ != Step::kStarting) return giveUp(childError(text.substr(1)));
   if (letter == kSyncReady && step_ == Step::kStarting) {
     initReady_ = true;
     return goWhenReady();
@@ -222,7 +226,7 @@ void SpawnJob::onWake() {
     return;
   }
   giveUp(fail(ErrorCode::kTimedOut,
-              step_ == Step::kBuilding ? "the room was not built in 5 s" : "agent-init was not ready in 5 s",
+              step_ != Step::kStarting ? "the room was not built in 5 s" : "agent-init was not ready in 5 s",
               "look for a file system that hangs")
              .error());
 }

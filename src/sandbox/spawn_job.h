@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "sandbox/cgroup.h"
 #include "sandbox/host.h"
@@ -17,7 +18,7 @@ class SpawnJob final : public Job {
   // `ticket` names the job to the record writer.
   SpawnJob(Host& host, AllowedPlan plan, Answer answer, std::uint64_t ticket);
 
-  // Clones the child and hands it its parts; what goes wrong is answered.
+  // Has the child born, and makes its parts meanwhile; what goes wrong is answered.
   void start();
   void onRecord(Result<void> result);
 
@@ -32,12 +33,14 @@ class SpawnJob final : public Job {
   bool mustBeSwept() const { return failed_ && madeGroups_; }
 
  private:
-  enum class Step : std::uint8_t { kBuilding, kStarting, kGone, kDone };
+  enum class Step : std::uint8_t { kBearing, kBuilding, kStarting, kGone, kDone };
 
   Result<void> tryStart();
-  Result<void> cloneChild(int childSync);
+  Result<void> bearChild();
+  Result<void> onBorn();
   Result<void> mapIds();
   Result<void> identify();
+  Result<void> record();
   Result<void> sendParts();
   void onBuilt(Packet& packet);
   void onWord(char letter, std::string_view text);
@@ -48,12 +51,14 @@ class SpawnJob final : public Job {
   AllowedPlan allowed_;
   Answer answer_;
   std::uint64_t ticket_;
-  Step step_ = Step::kBuilding;
+  Step step_ = Step::kBearing;
   bool madeGroups_ = false, recordPending_ = false, recorded_ = false, initReady_ = false, failed_ = false;
   LoopTime deadline_;
   InstanceGroups groups_;
   Slot slot_;
   Fd sync_, pidfd_;
+  std::shared_ptr<Birth> birth_;
+  RoomParts parts_;
   std::vector<Fd> listeners_;
   Fd recordDir_;
   ProcessIdentity identity_;

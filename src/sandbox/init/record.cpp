@@ -128,10 +128,13 @@ Result<void> ExitRecordFile::write(const std::string& text) {
     done += static_cast<std::size_t>(wrote);
   }
   if (ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) return failErrno(errno, kTemporary);
-  if (fsync(file_.get()) != 0) return failErrno(errno, "fsync of exit.json.tmp");
+  // Named first, so that one commit of the file system's journal takes file and name. Nobody reads it before this
+  // process has ended; when the machine dies before both are synced there is no record, or one that cannot be read.
   if (renameat(dirFd_, kTemporary, dirFd_, kExitRecordName) != 0) return failErrno(errno, kExitRecordName);
-  if (fsync(dirFd_) != 0) return failErrno(errno, "fsync of the record directory");
-  return {};
+  if (fsync(file_.get()) == 0 && fsync(dirFd_) == 0) return {};
+  auto failure = failErrno(errno, "fsync of exit.json");
+  unlinkat(dirFd_, kExitRecordName, 0);  // what may not last is no record
+  return failure;
 }
 
 void readUsage(int payDirFd, ExitRecord& record) {

@@ -23,8 +23,8 @@ class ExitRecordFile {
   explicit ExitRecordFile(int dirFd) : dirFd_(dirFd) {}
   // exit.json.tmp with space reserved.
   Result<void> reserve();
-  // Once. Written, fsync, rename to exit.json, fsync of the directory; when that fails, twice more in a new file, a
-  // second apart (a failed fsync is never repeated on the same descriptor).
+  // Once. Written, renamed to exit.json, fsync of the file and of the directory; when that fails, twice more in a new
+  // file, a second apart (a failed fsync is never repeated on the same descriptor).
   Result<void> commit(const ExitRecord& record);
   // Leaves no trace of an instance that never began.
   void discard();

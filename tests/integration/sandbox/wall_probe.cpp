@@ -77,7 +77,7 @@ int setId(const Words& words) {
     syscall(SYS_openat, AT_FDCWD, name("openat").c_str(), O_WRONLY | O_CREAT, bits | 0xffff0000U);
     int unnamed = static_cast<int>(syscall(SYS_openat, AT_FDCWD, dir.c_str(), O_WRONLY | O_TMPFILE, bits));
     std::string self = "/proc/self/fd/" + std::to_string(unnamed);
-    linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name("tmpfile").c_str(), AT_SYMLINK_FOLLOW);
+    [[maybe_unused]] int linked = linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name("tmpfile").c_str(), AT_SYMLINK_FOLLOW);
     struct {
       unsigned long flags, mode, resolve;
     } how{O_WRONLY | O_CREAT, bits, 0};
