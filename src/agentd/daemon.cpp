@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "agentd/config/models.h"
+#include "agentd/log.h"
 #include "agentd/spawn_task.h"
 #include "agentd/supervisor/machine.h"
 #include "base/files.h"
@@ -23,6 +24,7 @@ namespace asio = boost::asio;
 
 constexpr auto kCostsAfter = std::chrono::milliseconds(200);  // settlements of a burst share one write
 constexpr auto kHeadAfter = std::chrono::seconds(1);
+constexpr auto kHeadToldEvery = std::chrono::hours(1);
 constexpr auto kRefreshAfter = std::chrono::milliseconds(5);  // changes of a burst share one look
 
 std::optional<gid_t> groupNamed(const std::string& name) {
@@ -71,8 +73,22 @@ Result<void> Daemon::openState() {
   }
   AGENTOS_TRY(audit_, govern::AuditLog::open(config_.paths.audit(), world_.clock));
   events_ = std::make_unique<Events>(*audit_, config_.paths.audit());
-  headListener_ = events_->listen([this](const govern::AuditEntry&) { auditSoon(); });
+  AGENTOS_CHECK(tellCut());
+  headListener_ = events_->listen([this](const govern::AuditEntry& entry) {
+    logEvent(entry);
+    auditSoon();
+  });
   AGENTOS_TRY(db_, Database::open(config_.paths.database()));
+  return {};
+}
+
+// What opening the log has itself put there: no listener was there to hear of it.
+Result<void> Daemon::tellCut() {
+  govern::AuditFilter newest;
+  newest.limit = 1;
+  AGENTOS_TRY(auto entries, govern::queryAudit(config_.paths.audit(), newest));
+  if (!entries.empty() && entries.back().event.kind == "audit.cut" && entries.back().time >= started_)
+    logEvent(entries.back());
   return {};
 }
 
@@ -256,6 +272,7 @@ asio::awaitable<void> Daemon::stop() {
   }
   say("agentd.stopped", "agentd", {{"left_running", supervisor_->liveCount()}});
   if (headMoved_) headMoved_(audit_->head());
+  tellHead();
   alarms_.shutDown();
 }
 
@@ -362,7 +379,15 @@ void Daemon::auditSoon() {
     headDue_ = false;
     if (auto synced = audit_->sync(); !synced) spdlog::error("audit: {}", synced.error().message());
     if (headMoved_) headMoved_(audit_->head());
+    if (!headTold_ || world_.clock.bootNow() - *headTold_ >= kHeadToldEvery) tellHead();
   });
+}
+
+// Once an hour the head stands in the journal too, which agentd's own user cannot rewrite.
+void Daemon::tellHead() {
+  headTold_ = world_.clock.bootNow();
+  const auto head = audit_->head();
+  logAs("audit.anchored", "audit: event " + std::to_string(head.sequence) + " has the hash " + head.hash);
 }
 
 Json Daemon::systemInfo() const {
@@ -386,7 +411,8 @@ Json Daemon::systemInfo() const {
           {"models", models},
           {"contracts", contracts_->all().size()},
           {"live_instances", supervisor_->liveCount()},
-          {"concurrent_cycles", config_.concurrentCycles}};
+          {"concurrent_cycles", config_.concurrentCycles},
+          {"log", {{"format", logState().format}, {"lost", logState().lost}}}};
 }
 
 }  // namespace agentos::agentd

@@ -63,6 +63,7 @@ class Daemon {
  private:
   Daemon(World world, Config config);
   Result<void> openState();
+  Result<void> tellCut();
   Result<void> openCompany();
   Result<void> makeParts();
   Result<void> makeScheduler();
@@ -75,6 +76,7 @@ class Daemon {
   void writeCostsSoon();
   void refreshQueue(const std::set<company::TaskStatus>& directories, bool everything);
   void auditSoon();
+  void tellHead();
   void say(std::string kind, const std::string& actor, Json data);
   Json systemInfo() const;
 
@@ -102,6 +104,7 @@ class Daemon {
   sandbox::PlatformReport platform_;
   std::string notReady_ = "starting";
   Timestamp started_;
+  std::optional<BootTime> headTold_;
   bool costsDue_ = false, headDue_ = false, refreshDue_ = false;
   std::set<company::TaskStatus> changed_;
   bool changedAll_ = false;

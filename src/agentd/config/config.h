@@ -33,7 +33,7 @@ struct PriceRule {
   bool operator==(const PriceRule&) const = default;
 };
 
-enum class LogFormat : std::uint8_t { kText, kJson };
+enum class LogFormat : std::uint8_t { kAuto, kText, kJson, kJournal };
 enum class StopAgents : std::uint8_t { kStop, kKeep };
 
 struct PolicyConfig {
@@ -46,7 +46,7 @@ struct Config {
   std::vector<std::string> contracts;
   std::int64_t socketMode = 0660;
   std::string socketGroup, adminGroup;
-  LogFormat logFormat = LogFormat::kText;
+  LogFormat logFormat = LogFormat::kAuto;
   std::string logLevel;
   std::vector<ModelSource> models;
   std::vector<PriceRule> prices;

@@ -288,8 +288,11 @@ std::vector<Definition> makeOwnDefinitions() {
       text("socket.group", &Config::socketGroup, "\"\"", "group of the socket; empty: the user's own"),
       text("socket.admin_group", &Config::adminGroup, "agentd-admin", "members may do everything"),
       word("log.format", &Config::logFormat,
-           std::vector<std::pair<std::string, LogFormat>>{{"text", LogFormat::kText}, {"json", LogFormat::kJson}},
-           "how the daemon logs to stderr"),
+           std::vector<std::pair<std::string, LogFormat>>{{"auto", LogFormat::kAuto},
+                                                          {"text", LogFormat::kText},
+                                                          {"json", LogFormat::kJson},
+                                                          {"journal", LogFormat::kJournal}},
+           "how the daemon logs; auto: to the journal under systemd, else as text to stderr"),
       word("log.level", &Config::logLevel,
            std::vector<std::pair<std::string, std::string>>{
                {"info", "info"}, {"trace", "trace"}, {"debug", "debug"}, {"warn", "warn"}, {"error", "err"}},

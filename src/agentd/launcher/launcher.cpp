@@ -202,8 +202,8 @@ void Launcher::ended(Kept& kept, int status) {
     return;
   }
   const auto wait = kept.backoff.ended(Steady::now());
-  spdlog::error("{} ended with {}: started again in {} ms; agents go on", kept.plan.name, describeStatus(status),
-                wait.count());
+  logAs("agentd.part_ended", kept.plan.name + " ended with " + describeStatus(status) + ": started again in " +
+                                 std::to_string(wait.count()) + " ms; agents go on");
   kept.startAt = Steady::now() + wait;
 }
 
@@ -231,7 +231,7 @@ void Launcher::anchor() {
 
 void Launcher::keepHead() {
   if (auto kept = govern::appendAnchor(config_.paths.auditAnchor(), *head_, SystemClock().now()); !kept) {
-    spdlog::error("audit anchor: {}", kept.error().message());
+    logAs("audit.anchor_failed", "audit anchor: " + kept.error().message());
   }
   head_.reset();
   anchoredAt_ = Steady::now();
@@ -281,7 +281,7 @@ int Launcher::run() {
 
 int runLauncher(const Options& options) {
   auto config = configFor(options);
-  startLogging("agentd-launcher", config ? config->logFormat : LogFormat::kText, config ? config->logLevel : "info");
+  startLogging("agentd-launcher", config ? config->logFormat : LogFormat::kAuto, config ? config->logLevel : "info");
   if (!config) {
     spdlog::critical("{}", config.error().message());
     return kExitConfig;

@@ -66,7 +66,6 @@ asio::awaitable<void> Service::run(Fd socket) {
     co_await obeySignals();
   }
   notifyManager("STOPPING=1");
-  spdlog::info("stopping");
   co_await daemon->stop();
   signals.cancel();
   io.stop();
@@ -97,7 +96,7 @@ Result<void> serve(const Options& options, Config config, Service& service) {
 
 int runServe(const Options& options) {
   auto config = configFor(options);
-  startLogging("agentd", config ? config->logFormat : LogFormat::kText, config ? config->logLevel : "info");
+  startLogging("agentd", config ? config->logFormat : LogFormat::kAuto, config ? config->logLevel : "info");
   if (!config) {
     spdlog::critical("{}", config.error().message());
     return kExitConfig;

@@ -147,8 +147,6 @@ void Recovery::report() {
                 {"swept", report_.swept},
                 {"leftovers", report_.leftovers}};
   if (auto kept = parts_.events.record(std::move(event)); !kept) spdlog::error("audit: {}", kept.error().message());
-  spdlog::info("recovered: {} adopted, {} settled ({} lost), {} swept, {} left-over directories removed",
-               report_.adopted, report_.settled, report_.lost, report_.swept, report_.leftovers);
 }
 
 asio::awaitable<Result<RecoveryReport>> Recovery::run() {

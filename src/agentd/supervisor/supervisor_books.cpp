@@ -93,7 +93,6 @@ Result<void> SupervisorImpl::tellTask(Instance& instance) {
   if (done) {
     instance.word = verdict.word;
   } else {
-    spdlog::warn("{}: ignoring the end of {}: {}", instance.id().str(), instance.view.task, done.error().message());
     audit(instance, "task.verdict_ignored", "agentd", {{"reason", done.error().message()}}, true);
   }
   return {};
@@ -119,8 +118,8 @@ asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
                {"model_calls", instance->view.modelCalls},
                {"while_away", instance->view.adopted && !instance->pidfd}};
   if (instance->view.exit) data["exit"] = describe(*instance->view.exit);
+  if (instance->cause == EndCause::kTimedOut) data["limit"] = "run.timeout";
   audit(*instance, std::string(kindOf(instance->view.state)), "agentd", std::move(data), true);
-  spdlog::info("{}: {}: {}", id, nameOf(instance->view.state), instance->view.reason);
 }
 
 void SupervisorImpl::retryBooks(const InstancePtr& instance, const Error& error) {
@@ -149,7 +148,6 @@ void SupervisorImpl::considerRestart(const InstancePtr& instance) {
     audit(*instance, "instance.not_restarted", "agentd", {{"reason", decision.why}}, false);
     return;
   }
-  spdlog::info("{}: {} in {}", instance->view.agent.str(), decision.why, formatDuration(*decision.delay));
   audit(*instance, "instance.restarting", "agentd", {{"why", decision.why}, {"delay_ns", decision.delay->count()}},
         false);
   SpawnRequest again{.contract = instance->contract, .source = instance->view.source, .trace = instance->view.trace};

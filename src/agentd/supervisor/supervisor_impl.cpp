@@ -84,7 +84,6 @@ void SupervisorImpl::startTimeout(Instance& instance) {
     auto live = findLive(id);
     if (!live) return;
     auto work = [](SupervisorImpl* self, InstancePtr held) -> asio::awaitable<void> {
-      spdlog::warn("{}: run.timeout is over", held->id().str());
       const Nanoseconds grace = held->contract->run.stop.grace;
       [[maybe_unused]] auto done = co_await self->endRun(held, Event::kTimeout, EndCause::kTimedOut, "agentd", grace);
     };

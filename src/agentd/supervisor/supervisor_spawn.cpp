@@ -182,8 +182,6 @@ void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoo
          {"substituted", instance->view.enforcement.substituted},
          {"missing", instance->view.enforcement.missing}},
         false);
-  spdlog::info("{}: running, pid {}{}", instance->id().str(), instance->view.process.pid,
-               instance->view.task.empty() ? "" : ", on " + instance->view.task);
   if (effects && !effects->empty()) {
     auto work = [](SupervisorImpl* self, InstancePtr held, Effects todo) -> boost::asio::awaitable<void> {
       [[maybe_unused]] auto done = co_await self->perform(held, std::move(todo), Nanoseconds(0));
@@ -195,7 +193,6 @@ void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoo
 boost::asio::awaitable<void> SupervisorImpl::refuse(InstancePtr instance, Error error) {
   instance->view.reason = error.message();
   instance->view.ended = parts_.clock.now();
-  spdlog::warn("{}: refused: {}", instance->id().str(), instance->view.reason);
   auto effects = happen(*instance, Event::kRefused, "agentd");
   if (effects) [[maybe_unused]]
     auto done = co_await perform(instance, *std::move(effects), Nanoseconds(0));
