@@ -53,9 +53,7 @@ void Scheduler::dispatchOne(Place& place) {
     entry.again = true;
     return;
   }
-  entry.starting = true;
-  ++active_;
-  spawnTask(parts_.io.get_executor(), "cycle of " + name.str(), runCycle(name, *next->task));
+  spawnTask(parts_.io.get_executor(), "cycle of " + name.str(), runCycle(name, *next->task, beginAttempt(entry)));
 }
 
 bool Scheduler::hasLiveInstance(const AgentName& name) const {
@@ -109,9 +107,38 @@ Result<std::string> Scheduler::contextFor(const Entry& entry, const TaskId& task
   return std::move(context.text);
 }
 
-asio::awaitable<Result<InstanceId>> Scheduler::startCycle(AgentName name, TaskId task, std::string actor) {
+std::uint64_t Scheduler::beginAttempt(Entry& entry) {
+  ++active_;
+  return entry.attempt = ++attempts_;
+}
+
+// Null when the contract went meanwhile, and its place in active_ with it. An entry that was put back meanwhile is
+// another one: it counts what runs (takeAdopted), and the end of this attempt is not its end.
+Scheduler::Place* Scheduler::endAttempt(const AgentName& name, std::uint64_t attempt, const Result<InstanceId>& started,
+                                        const TaskId& task) {
   auto found = entries_.find(name);
-  if (found == entries_.end()) co_return fail(ErrorCode::kNotFound, "the contract of " + name.str() + " is gone");
+  if (found == entries_.end()) return nullptr;
+  Entry& entry = found->second;
+  const bool own = entry.attempt == attempt, counted = started && entry.running == *started;
+  if (!own && !counted) return nullptr;
+  if (own) {
+    entry.attempt = 0;
+    if (!started) leave();
+  }
+  if (started) {
+    entry.running = *started;
+    entry.lastStarted = parts_.clock.now();
+    entry.failures = 0;
+    setState(*found, "running", task.str());
+  }
+  return &*found;
+}
+
+asio::awaitable<Result<InstanceId>> Scheduler::startCycle(AgentName name, TaskId task, std::uint64_t attempt,
+                                                          std::string actor) {
+  auto found = entries_.find(name);
+  if (found == entries_.end() || found->second.attempt != attempt)
+    co_return fail(ErrorCode::kNotFound, "the contract of " + name.str() + " is gone");
   if (unsaved_.contains(name)) AGENTOS_CO_CHECK(save());  // a cycle that the clock started is not started twice
   SpawnRequest request{.contract = found->second.contract, .source = found->second.source};
   AGENTOS_CO_TRY(request.contextText, contextFor(found->second, task));
@@ -122,26 +149,17 @@ asio::awaitable<Result<InstanceId>> Scheduler::startCycle(AgentName name, TaskId
   co_return co_await parts_.supervisor.spawn(std::move(request));
 }
 
-asio::awaitable<void> Scheduler::runCycle(AgentName name, TaskId task) {
-  auto started = co_await startCycle(name, task, "agentd");
-  auto found = entries_.find(name);
-  if (found == entries_.end()) co_return;  // its contract went meanwhile, and its place in active_ with it
-  Entry& entry = found->second;
-  entry.starting = false;
-  if (started) {
-    entry.running = *started;
-    entry.lastStarted = parts_.clock.now();
-    entry.failures = 0;
-    setState(*found, "running", task.str());
-    co_return;
-  }
-  leave();
-  if (started.error().code == ErrorCode::kConflict) {  // somebody took the task: there may be another
-    entry.again = true;
-    markReady(*found, true);
-  } else {
-    spdlog::warn("{}: no cycle for {}: {}", name.str(), task.str(), started.error().message());
-    retryLater(*found, started.error());
+asio::awaitable<void> Scheduler::runCycle(AgentName name, TaskId task, std::uint64_t attempt) {
+  auto started = co_await startCycle(name, task, attempt, "agentd");
+  Place* place = endAttempt(name, attempt, started, task);
+  if (place != nullptr && !started) {
+    if (started.error().code == ErrorCode::kConflict) {  // somebody took the task: there may be another
+      place->second.again = true;
+      markReady(*place, true);
+    } else {
+      spdlog::warn("{}: no cycle for {}: {}", name.str(), task.str(), started.error().message());
+      retryLater(*place, started.error());
+    }
   }
   dispatch();
   arm();
@@ -178,21 +196,10 @@ asio::awaitable<Result<CycleStart>> Scheduler::runNow(AgentName agent, std::stri
     setIdle(*found, next);
     co_return CycleStart{std::nullopt, std::string(wordOf(next.why)), next.detail};
   }
-  found->second.starting = true;
-  ++active_;
-  auto started = co_await startCycle(agent, *next.task, std::move(actor));
-  found = entries_.find(agent);
-  if (found != entries_.end()) {
-    found->second.starting = false;
-    if (started) {
-      found->second.running = *started;
-      found->second.lastStarted = parts_.clock.now();
-      found->second.refused = false;
-      setState(*found, "running", next.task->str());
-    } else {
-      leave();
-    }
-  }
+  const std::uint64_t attempt = beginAttempt(found->second);
+  auto started = co_await startCycle(agent, *next.task, attempt, std::move(actor));
+  Place* place = endAttempt(agent, attempt, started, *next.task);
+  if (place != nullptr && started) place->second.refused = false;
   if (!started) co_return std::unexpected(std::move(started).error());
   co_return CycleStart{*started, "", ""};
 }

@@ -48,11 +48,11 @@ void Scheduler::take(const AgentName& name, const StoredContract& stored, const 
   entries_.insert_or_assign(name, std::move(entry));
 }
 
-// Cycles of an earlier agentd that still run.
+// Cycles that run and that no entry counts: of an earlier agentd, or of a contract that was away for a while.
 void Scheduler::takeAdopted() {
   for (const auto& view : parts_.supervisor.list(false)) {
     auto found = entries_.find(view.agent);
-    if (found == entries_.end() || found->second.running || view.mode != "cycle") continue;
+    if (found == entries_.end() || found->second.busy() || view.mode != "cycle") continue;
     found->second.running = view.id;
     found->second.lastStarted = view.started;
     found->second.state = "running";
@@ -81,12 +81,18 @@ void Scheduler::applyContracts() {
       found->second.refused = false;
     }
   }
+  takeAdopted();
   for (auto& place : entries_) {
     setDue(place);
     markReady(place, true);
   }
   dispatch();
   arm();
+}
+
+void Scheduler::changeLimits(SchedulerLimits limits) {
+  limits_ = limits;
+  for (auto& [name, entry] : entries_) entry.refused = false;
 }
 
 void Scheduler::setDue(Place& place) {

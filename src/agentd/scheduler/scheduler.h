@@ -71,6 +71,8 @@ class Scheduler {
   void stopDispatching();
   // Contracts were reloaded.
   void applyContracts();
+  // The configuration was: what was refused by the old one is tried again with the next applyContracts().
+  void changeLimits(SchedulerLimits limits);
   // Something in the queue changed: every agent that wakes on tasks is looked at.
   void taskChanged();
   // An instance has ended (supervisor's word).
@@ -92,14 +94,14 @@ class Scheduler {
     std::optional<Timestamp> lastStarted;
     std::optional<InstanceId> running;
     std::string heldBy;
-    bool ready = false;     // in ready_
-    bool starting = false;  // between the decision and the room
-    bool again = false;     // became due while it ran
-    bool refused = false;   // its contract was refused: only the clock, a person or a reload tries again
-    int failures = 0;       // spawns in a row that failed
+    bool ready = false;         // in ready_
+    std::uint64_t attempt = 0;  // between the decision and the room: which start; else 0
+    bool again = false;         // became due while it ran
+    bool refused = false;       // its contract was refused: only the clock, a person or a reload tries again
+    int failures = 0;           // spawns in a row that failed
     std::string state = "new", detail;
     bool onTask() const { return contract->schedule.on.contains(contract::WakeOn::kTask); }
-    bool busy() const { return running || starting; }
+    bool busy() const { return running || attempt != 0; }
   };
   using Place = std::map<AgentName, Entry>::value_type;
 
@@ -122,8 +124,12 @@ class Scheduler {
   void retryLater(Place& place, const Error& error);
   bool hasLiveInstance(const AgentName& name) const;
   Result<std::string> contextFor(const Entry& entry, const TaskId& task) const;
-  boost::asio::awaitable<Result<InstanceId>> startCycle(AgentName name, TaskId task, std::string actor);
-  boost::asio::awaitable<void> runCycle(AgentName name, TaskId task);
+  std::uint64_t beginAttempt(Entry& entry);
+  Place* endAttempt(const AgentName& name, std::uint64_t attempt, const Result<InstanceId>& started,
+                    const TaskId& task);
+  boost::asio::awaitable<Result<InstanceId>> startCycle(AgentName name, TaskId task, std::uint64_t attempt,
+                                                        std::string actor);
+  boost::asio::awaitable<void> runCycle(AgentName name, TaskId task, std::uint64_t attempt);
   void audit(const AgentName& agent, std::string kind, const std::string& actor, Json data, bool durable);
 
   Parts parts_;
@@ -133,7 +139,8 @@ class Scheduler {
   DueHeap due_;
   std::deque<AgentName> ready_;
   std::set<AgentName> unsaved_;
-  std::size_t active_ = 0;
+  std::size_t active_ = 0;  // entries that are busy
+  std::uint64_t attempts_ = 0;
   bool dispatching_ = false;
   AlarmId alarm_ = 0, saveAlarm_ = 0;
   std::optional<Timestamp> armedFor_;
