@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/units.h"
+#include "models/offload.h"
 
 namespace agentos::models {
 
@@ -28,6 +29,8 @@ struct ChatRequest {
   Json body;                    // as the agent sent it; `model`, `stream` and `stream_options` are the driver's to set
   bool stream = false;
   Nanoseconds timeout = std::chrono::minutes(10);
+  std::int64_t inputTokens = 0;  // estimated (estimate.h); 0: the driver estimates
+  Offload offload = {};
 };
 
 struct ChatAnswer {

@@ -26,8 +26,10 @@ std::int64_t opaqueParts(const Json& body) {
 
 std::int64_t tokensOfBytes(std::size_t bytes) { return static_cast<std::int64_t>((bytes + 2) / 3); }
 
-std::int64_t inputTokensOf(const Json& body) {
-  return tokensOfBytes(dumpJson(body).size()) + kTokensOfOpaquePart * opaqueParts(body);
+std::int64_t inputTokensOf(const Json& body) { return inputTokensOf(body, dumpJson(body).size()); }
+
+std::int64_t inputTokensOf(const Json& body, std::size_t bytes) {
+  return tokensOfBytes(bytes) + kTokensOfOpaquePart * opaqueParts(body);
 }
 
 std::int64_t outputCapOf(const Json& body, const ModelSpec& spec) {
@@ -36,8 +38,10 @@ std::int64_t outputCapOf(const Json& body, const ModelSpec& spec) {
                                   std::max<std::int64_t>(spec.maxOutputTokens, 1));
 }
 
-Usage worstCaseOf(const Json& body, const ModelSpec& spec) {
-  return {inputTokensOf(body), intAt(body, "n").value_or(1) * outputCapOf(body, spec), 0};
+Usage worstCaseOf(const Json& body, const ModelSpec& spec) { return worstCaseOf(body, spec, inputTokensOf(body)); }
+
+Usage worstCaseOf(const Json& body, const ModelSpec& spec, std::int64_t inputTokens) {
+  return {inputTokens, intAt(body, "n").value_or(1) * outputCapOf(body, spec), 0};
 }
 
 }  // namespace agentos::models

@@ -71,13 +71,28 @@ std::shared_ptr<ClientSide> clientSide(ChunkSink sink, const Json& body) {
 
 // A token is counted as four bytes here, as the context composer does: a wall that is met on an estimate should not be
 // met early.
-Result<void> checkContext(const Json& body, const std::optional<std::int64_t>& most) {
-  const auto tokens = static_cast<std::int64_t>(dumpJson(body).size() / 4);
+Result<void> checkContext(std::size_t bytes, const std::optional<std::int64_t>& most) {
+  const auto tokens = static_cast<std::int64_t>(bytes / 4);
   if (!most || tokens <= *most) return {};
   return fail(ErrorCode::kTooLarge,
               fmt::format("the request has about {} tokens, and the contract allows {}", tokens, *most),
               "send fewer or shorter messages, or raise modelPolicy.max_context_tokens");
 }
+
+// What takes time in proportion to the body's size.
+struct Sized {
+  explicit Sized(Json sent) : body(std::move(sent)) {}
+  void measure() {
+    checked = checkChatRequest(body);
+    if (!checked) return;
+    bytes = dumpJson(body).size();
+    inputTokens = inputTokensOf(body, bytes);
+  }
+  Json body;
+  Result<void> checked;
+  std::size_t bytes = 0;
+  std::int64_t inputTokens = 0;
+};
 
 // What the endpoint is told is what was reserved: without a max_tokens it could write more than any cap foresaw.
 Json cappedBody(Json body, const ModelSpec& spec) {
@@ -102,15 +117,29 @@ boost::asio::awaitable<Result<ChatAnswer>> runDriver(ModelDriver* driver, ChatRe
 Meter::Meter(const ModelRegistry& models, Ledger& ledger, Settled settled)
     : models_(models), ledger_(ledger), settled_(std::move(settled)) {}
 
+Result<Meter::Admitted> Meter::admit(const MeteredRequest& request, const Json& body, const Result<void>& checked,
+                                     std::size_t bytes, std::int64_t inputTokens) {
+  AGENTOS_CHECK(checked);
+  AGENTOS_TRY(ModelChoice choice, models_.resolve(request.policy.allow, textAt(body, "model")));
+  AGENTOS_CHECK(checkContext(bytes, request.policy.maxContextTokens));
+  const Usage worst = worstCaseOf(body, choice.spec, inputTokens);
+  AGENTOS_TRY(const std::int64_t reservation,
+              ledger_.reserve(request.account, request.caps, choice.spec.name, costOf(choice.spec.price, worst),
+                              worst.inputTokens + worst.outputTokens));
+  return Admitted{std::move(choice), worst, reservation};
+}
+
 boost::asio::awaitable<Result<MeteredAnswer>> Meter::complete(MeteredRequest request, ChunkSink sink) {
-  AGENTOS_CO_CHECK(checkChatRequest(request.body));
-  AGENTOS_CO_TRY(const ModelChoice choice, models_.resolve(request.policy.allow, textAt(request.body, "model")));
-  AGENTOS_CO_CHECK(checkContext(request.body, request.policy.maxContextTokens));
-  const Usage worst = worstCaseOf(request.body, choice.spec);
-  AGENTOS_CO_TRY(const std::int64_t reservation,
-                 ledger_.reserve(request.account, request.caps, choice.spec.name, costOf(choice.spec.price, worst),
-                                 worst.inputTokens + worst.outputTokens));
+  const auto sized = std::make_shared<Sized>(std::move(request.body));
+  co_await runOffloaded(request.offload, [sized] { sized->measure(); });
+  auto admitted = admit(request, sized->body, sized->checked, sized->bytes, sized->inputTokens);
+  if (!admitted) {
+    co_await runOffloaded(request.offload, [sized] { sized->body = {}; });  // a million values take their time to go
+    co_return std::unexpected(std::move(admitted).error());
+  }
+  const auto& [choice, worst, reservation] = *admitted;
   OpenCall call(ledger_, settled_, reservation, choice.spec.price, worst);
+  request.body = std::move(sized->body);
 
   const auto client = clientSide(std::move(sink), request.body);
   ChatRequest forDriver{.model = choice.spec.upstream,
@@ -118,7 +147,9 @@ boost::asio::awaitable<Result<MeteredAnswer>> Meter::complete(MeteredRequest req
                         .instance = request.account.instance,
                         .body = cappedBody(std::move(request.body), choice.spec),
                         .stream = false,
-                        .timeout = request.timeout};
+                        .timeout = request.timeout,
+                        .inputTokens = worst.inputTokens,
+                        .offload = request.offload};
   forDriver.stream = trueAt(forDriver.body, "stream");
   ChunkSink toClient = [client](const Json& chunk) { return passOn(client, chunk); };
   auto answer = co_await runDriver(choice.driver, std::move(forDriver), std::move(toClient), call.used);

@@ -28,6 +28,7 @@ struct MeteredRequest {
   ModelPolicy policy;
   Json body;  // as the agent sent it: a Chat Completions request; `model` and `stream` are read from it
   Nanoseconds timeout = std::chrono::minutes(10);
+  Offload offload = {};  // for a large body
 };
 
 struct MeteredAnswer {
@@ -52,6 +53,14 @@ class Meter {
   boost::asio::awaitable<Result<MeteredAnswer>> complete(MeteredRequest request, ChunkSink sink);
 
  private:
+  struct Admitted {
+    ModelChoice choice;
+    Usage worst;
+    std::int64_t reservation;
+  };
+  Result<Admitted> admit(const MeteredRequest& request, const Json& body, const Result<void>& checked,
+                         std::size_t bytes, std::int64_t inputTokens);
+
   const ModelRegistry& models_;
   Ledger& ledger_;
   Settled settled_;

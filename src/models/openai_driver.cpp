@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
+#include <memory>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -67,24 +68,55 @@ Json asChunk(const Json& completion) {
   return chunk;
 }
 
+// The request as it is sent, whichever attempt it is; the values it is made of go as soon as it is written.
+struct Upload {
+  explicit Upload(ChatRequest& request, bool completionKey)
+      : body(std::move(request.body)),
+        model(request.model),
+        stream(request.stream),
+        renamed(completionKey),
+        inputTokens(request.inputTokens) {}
+  void write() {
+    if (inputTokens == 0) inputTokens = inputTokensOf(body);
+    setOwnKeys();
+    text = dumpJson(body);
+    body = {};
+  }
+  void setOwnKeys() {
+    body["model"] = model;
+    body["stream"] = stream;
+    body.erase("stream_options");
+    if (stream) body["stream_options"] = {{"include_usage", true}};
+    if (renamed && body.contains("max_tokens")) {
+      body["max_completion_tokens"] = body["max_tokens"];
+      body.erase("max_tokens");
+    }
+  }
+  Json body;
+  std::string model, text;
+  bool stream, renamed;
+  std::int64_t inputTokens;
+};
+
 }  // namespace
 
 // One attempt at one request.
 class OpenAiDriver::Call {
  public:
-  Call(OpenAiDriver& driver, const ChatRequest& request, const ChunkSink& sink, Usage& used, Deadline deadline)
+  Call(OpenAiDriver& driver, const ChatRequest& request, const std::string& text, const ChunkSink& sink, Usage& used,
+       Deadline deadline)
       : config_(driver.config_),
         request_(request),
         sink_(sink),
         used_(used),
         deadline_(deadline),
-        exchange_(driver.loop_, postOf(driver, request)),
+        exchange_(driver.loop_, postOf(driver, request, text)),
         assembler_(config_.maxAnswerBytes) {}
 
   // `begun`: the answer's first byte came, so that another attempt could repeat what the client has seen.
   asio::awaitable<Result<ChatAnswer>> run(bool& begun) {
     AGENTOS_CO_CHECK(exchange_.start());
-    used_.inputTokens = inputTokensOf(request_.body);  // until the endpoint says otherwise
+    used_.inputTokens = request_.inputTokens;  // until the endpoint says otherwise
     Undo undo{*this};
     auto head = co_await exchange_.head(
         std::min(deadline_, after(request_.stream ? config_.firstByteTimeout : request_.timeout)));
@@ -106,19 +138,10 @@ class OpenAiDriver::Call {
     }
   };
 
-  static HttpPost postOf(const OpenAiDriver& driver, const ChatRequest& request) {
+  static HttpPost postOf(const OpenAiDriver& driver, const ChatRequest& request, const std::string& text) {
     const OpenAiConfig& config = driver.config_;
-    Json body = request.body;
-    body["model"] = request.model;
-    body["stream"] = request.stream;
-    body.erase("stream_options");
-    if (request.stream) body["stream_options"] = {{"include_usage", true}};
-    if (config.maxCompletionTokens && body.contains("max_tokens")) {
-      body["max_completion_tokens"] = body["max_tokens"];
-      body.erase("max_tokens");
-    }
     HttpPost post{.url = config.baseUrl + "/chat/completions",
-                  .body = dumpJson(body),
+                  .body = text,
                   .headers = {"Content-Type: application/json"},
                   .connectTimeout = config.connectTimeout};
     post.headers.push_back(request.stream ? "Accept: text/event-stream" : "Accept: application/json");
@@ -243,9 +266,12 @@ OpenAiDriver::OpenAiDriver(asio::any_io_executor executor, OpenAiConfig config, 
 
 asio::awaitable<Result<ChatAnswer>> OpenAiDriver::complete(ChatRequest request, ChunkSink sink, Usage& usedSoFar) {
   const Deadline deadline = std::chrono::steady_clock::now() + request.timeout;
+  const auto upload = std::make_shared<Upload>(request, config_.maxCompletionTokens);
+  co_await runOffloaded(request.offload, [upload] { upload->write(); });
+  request.inputTokens = upload->inputTokens;
   for (int retry = 0;; ++retry) {
     bool begun = false;
-    auto call = std::make_unique<Call>(*this, request, sink, usedSoFar, deadline);
+    auto call = std::make_unique<Call>(*this, request, upload->text, sink, usedSoFar, deadline);
     auto answer = co_await call->run(begun);
     call.reset();
     if (answer) co_return answer;

@@ -83,7 +83,7 @@ void addCall(Worked& worked, const ScriptRule& rule, const ScriptedTurn& turn, s
     delta({{"index", index}, {"function", {{"arguments", piece}}}});
 }
 
-Worked workOut(const ScriptedTurn& turn, const ChatRequest& request, const std::string& digest) {
+Worked workOut(const ScriptedTurn& turn, const ChatRequest& request, const std::string& digest, std::size_t bytes) {
   const ScriptRule& rule = *turn.rule;
   Worked worked;
   worked.id = "chatcmpl-" + digest.substr(0, 24);
@@ -97,8 +97,7 @@ Worked workOut(const ScriptedTurn& turn, const ChatRequest& request, const std::
     worked.deltas.push_back(Json::object({{"content", piece}}));
   for (std::size_t i = 0; i < rule.calls.size(); ++i) addCall(worked, rule, turn, i);
   const auto quarter = [](std::size_t bytes) { return static_cast<std::int64_t>((bytes + 3) / 4); };
-  worked.usage =
-      rule.usage.value_or(Usage{quarter(dumpJson(request.body).size()), quarter(writtenBytes(worked.message)), 0});
+  worked.usage = rule.usage.value_or(Usage{quarter(bytes), quarter(writtenBytes(worked.message)), 0});
   return worked;
 }
 
@@ -112,6 +111,19 @@ std::unexpected<Error> failAs(const ScriptedError& error, const std::string& rul
       who, error.status, error.message,
       error.retryAfterSeconds ? std::optional(std::chrono::seconds(*error.retryAfterSeconds)) : std::nullopt);
 }
+
+// What takes time in proportion to the request.
+struct Read {
+  Read(Json sent, std::string asked) : body(std::move(sent)), who(std::move(asked)) {}
+  void measure() {
+    const Json* messages = member(body, "messages");
+    digest = sha256(who + (messages ? dumpJson(*messages) : ""));
+    bytes = dumpJson(body).size();
+  }
+  Json body;
+  std::string who, digest;
+  std::size_t bytes = 0;
+};
 
 std::string lastUserText(const Json& body) {
   std::string last;
@@ -142,9 +154,10 @@ bool ScriptedDriver::attemptsSpent(const ScriptRule& rule, const std::string& wh
 }
 
 asio::awaitable<Result<ChatAnswer>> ScriptedDriver::complete(ChatRequest request, ChunkSink sink, Usage& usedSoFar) {
-  const Json* messages = member(request.body, "messages");
-  const std::string digest =
-      sha256(request.agent + "\n" + request.model + "\n" + (messages ? dumpJson(*messages) : ""));
+  const auto read = std::make_shared<Read>(std::move(request.body), request.agent + "\n" + request.model + "\n");
+  co_await runOffloaded(request.offload, [read] { read->measure(); });
+  request.body = std::move(read->body);
+  const std::string digest = read->digest;
   const ScriptedTurn turn = decide(
       script_, request, [&](const ScriptRule& rule) { return attemptsSpent(rule, request.instance + "\n" + digest); });
   if (!turn.rule)
@@ -153,7 +166,7 @@ asio::awaitable<Result<ChatAnswer>> ScriptedDriver::complete(ChatRequest request
                                        request.agent, cleanText(lastUserText(request.body), 200)));
   const ScriptRule& rule = *turn.rule;
   co_await pause(rule.delay);
-  const Worked worked = workOut(turn, request, digest);
+  const Worked worked = workOut(turn, request, digest, read->bytes);
   if (rule.error && (!request.stream || rule.error->afterChunks == 0)) co_return failAs(*rule.error, rule.name);
   if (!request.stream) {
     usedSoFar = worked.usage;

@@ -2,6 +2,10 @@
 // /v1/chat/completions and /v1/models, in the shape of the OpenAI API, so that its clients run unchanged. Errors have
 // that API's shape too, with our code in it; a refusal for lack of budget says x-should-retry: false, or clients try
 // again.
+#include <functional>
+#include <memory>
+
+#include "agentd/api/on_pool.h"
 #include "agentd/gateway/room_calls.h"
 #include "models/upstream.h"
 
@@ -12,6 +16,7 @@ using http::Response;
 using http::Stream;
 namespace {
 
+constexpr std::size_t kLargeBody = std::size_t{256} << 10;  // parsed and measured on the pool: it takes milliseconds
 constexpr auto kLongestCall = std::chrono::minutes(10);
 
 // The endpoint's own status only where the agent can act on it; that our key is wrong is not the agent's fault.
@@ -101,12 +106,32 @@ asio::awaitable<Response> breakOff(Stream& stream, Json error) {
   co_return Response{};
 }
 
-asio::awaitable<Response> complete(const GatewayServices& services, Caller caller, Json body, Stream& stream) {
+asio::awaitable<void> workOnPool(asio::thread_pool& pool, std::function<void()> work) {
+  std::function<bool()> whole = [work = std::move(work)] { return work(), true; };
+  [[maybe_unused]] const bool done = co_await onPool(pool, std::move(whole));
+}
+
+models::Offload offloadOf(const GatewayServices& services, std::size_t bytes) {
+  if (bytes <= kLargeBody || services.pool == nullptr) return {};
+  return [pool = services.pool](std::function<void()> work) { return workOnPool(*pool, std::move(work)); };
+}
+
+// The values lie with the work until it is done, so that a call that is cut meanwhile leaves nothing to touch.
+asio::awaitable<Result<Json>> parseBody(models::Offload offload, RequestPtr request) {
+  auto parsed = std::make_shared<Result<Json>>();
+  co_await models::runOffloaded(offload, [parsed, request] { *parsed = parseJson(request->body); });
+  co_return std::move(*parsed);
+}
+
+asio::awaitable<Response> complete(const GatewayServices& services, Caller caller, Json body, models::Offload offload,
+                                   Stream& stream) {
   if (auto turn = takeTurn(caller); !turn) co_return failure(turn.error());
   auto streamed = body.find("stream");
   bool asStream = streamed != body.end() && *streamed == true;
   models::ChunkSink sink = [&stream](const Json& chunk) { return pass(stream, frameOf(chunk)); };
-  auto answer = co_await services.meter.complete(meteredOf(services, caller, std::move(body)), std::move(sink));
+  auto metered = meteredOf(services, caller, std::move(body));
+  metered.offload = std::move(offload);
+  auto answer = co_await services.meter.complete(std::move(metered), std::move(sink));
   if (!answer) {
     if (wasRefused(answer.error())) --caller.count->turns;
     if (stream.begun()) co_return co_await breakOff(stream, errorJson(answer.error()));
@@ -120,7 +145,8 @@ asio::awaitable<Response> complete(const GatewayServices& services, Caller calle
 asio::awaitable<Response> chat(const GatewayServices& services, FindCaller find, RequestPtr request, Stream& stream) {
   auto caller = find(*request);
   if (!caller) co_return failure(caller.error());
-  auto body = parseJson(request->body);
+  const auto offload = offloadOf(services, request->body.size());
+  auto body = co_await parseBody(offload, request);
   if (!body || !body->is_object()) {
     std::string why = body ? "it is a JSON " + std::string(body->type_name()) : body.error().message();
     co_return failure({ErrorCode::kModelRequest,
@@ -129,7 +155,7 @@ asio::awaitable<Response> chat(const GatewayServices& services, FindCaller find,
                        0,
                        {}});
   }
-  co_return co_await complete(services, std::move(*caller), std::move(*body), stream);
+  co_return co_await complete(services, std::move(*caller), std::move(*body), offload, stream);
 }
 
 asio::awaitable<Response> models(const GatewayServices& services, FindCaller find, RequestPtr request) {

@@ -5,6 +5,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <map>
 #include <memory>
 #include <vector>
@@ -32,6 +33,7 @@ struct GatewayServices {
   Events& events;
   company::Company* company = nullptr;
   company::TaskQueue* queue = nullptr;
+  boost::asio::thread_pool* pool = nullptr;  // for large bodies; null: they are the loop's too
 };
 
 // The caps that bind a run: the contract's budget and the company's.

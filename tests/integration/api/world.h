@@ -78,8 +78,8 @@ class World : public testing::Test {
     if (auto added = models.add(std::move(made), specs); !added) throw std::runtime_error(added.error().message());
     meter = std::make_unique<models::Meter>(
         models, *ledger, [this](const models::Ledger::Settlement& settled) { settlements.push_back(settled); });
-    gateway = std::make_unique<Gateway>(
-        GatewayServices{loop.io, clock, *supervisor, *meter, models, *ledger, *events, company.get(), queue.get()});
+    gateway = std::make_unique<Gateway>(GatewayServices{loop.io, clock, *supervisor, *meter, models, *ledger, *events,
+                                                        company.get(), queue.get(), &pool});
     makeApi();
   }
 
@@ -103,7 +103,9 @@ class World : public testing::Test {
       return {};
     };
     services.systemInfo = [] { return Json{{"cgroups", "hybrid"}}; };
-    services.reload = [](const std::string&) -> Result<Json> { return Json{{"added", Json::array()}}; };
+    services.reload = [](std::string) -> boost::asio::awaitable<Result<Json>> {
+      co_return Json{{"added", Json::array()}};
+    };
     services.notReady = [this] { return notReady; };
     api = must(ApiServer::make(std::move(services)));
     api->listen(must(listenUnix(socket, 0666)));
