@@ -14,6 +14,7 @@
 #include "agentd/log.h"
 #include "agentd/spawn_task.h"
 #include "agentd/supervisor/machine.h"
+#include "agentd/supervisor/settled_event.h"
 #include "base/files.h"
 #include "models/costs.h"
 
@@ -128,7 +129,8 @@ Result<void> Daemon::makeParts() {
                                                        .ledger = *ledger_,
                                                        .events = *events_,
                                                        .company = company_.get(),
-                                                       .queue = queue_.get()});
+                                                       .queue = queue_.get(),
+                                                       .pool = &pool_});
   supervisor_->serveRoomsWith(*gateway_);
   return {};
 }
@@ -319,16 +321,7 @@ void Daemon::taskEvent(const company::TaskEvent& task) {
 
 void Daemon::settled(const models::Ledger::Settlement& settlement) {
   auto id = InstanceId::parse(settlement.account.instance);
-  govern::AuditEvent event{
-      .kind = "model.settled", .actor = "agent:" + settlement.account.instance, .agent = settlement.account.agent};
-  event.instance = settlement.account.instance;
-  event.task = settlement.account.task;
-  event.data = {{"settlement", settlement.id},
-                {"model", settlement.model},
-                {"outcome", settlement.outcome},
-                {"input_tokens", settlement.usage.inputTokens},
-                {"output_tokens", settlement.usage.outputTokens},
-                {"cost_micro_usd", settlement.cost.count}};
+  govern::AuditEvent event = settledEvent(settlement);
   if (id && supervisor_) {
     if (auto view = supervisor_->view(*id)) event.trace = view->trace;
     supervisor_->countCall(*id, settlement.cost);

@@ -234,21 +234,26 @@ Result<void> SqliteLedger::addToSums(const Settlement& settlement, std::string_v
 }
 
 Result<std::vector<Ledger::Settlement>> SqliteLedger::settleOrphans(const std::optional<std::string>& instance) {
-  std::vector<std::int64_t> open;
+  struct Open {
+    std::int64_t id, tokens;
+    MicroUsd amount;
+  };
+  std::vector<Open> open;
   {
-    AGENTOS_TRY(auto rows,
-                db_.prepare("SELECT id FROM ledger_reservations WHERE ?1 = '' OR instance = ?1 ORDER BY id"));
+    AGENTOS_TRY(auto rows, db_.prepare("SELECT id, tokens, amount FROM ledger_reservations "
+                                       "WHERE ?1 = '' OR instance = ?1 ORDER BY id"));
     rows.with(instance.value_or(""));
     for (;;) {
       AGENTOS_TRY(const bool more, rows.step());
       if (!more) break;
-      open.push_back(rows.integer(0));
+      open.push_back({rows.integer(0), rows.integer(1), {rows.integer(2)}});
     }
   }
   AGENTOS_TRY(auto transaction, Transaction::begin(db_));
   std::vector<Settlement> settled;
-  for (const std::int64_t id : open) {
-    AGENTOS_TRY(auto one, settleInside(id, {}, {}, "lost"));
+  for (const Open& call : open) {
+    // The endpoint may have worked to the end of it: what was reserved is the most that it can have cost.
+    AGENTOS_TRY(auto one, settleInside(call.id, {.inputTokens = call.tokens}, call.amount, "lost"));
     settled.push_back(std::move(one));
   }
   AGENTOS_CHECK(transaction.commit());

@@ -63,7 +63,9 @@ class Ledger {
   // Once per reservation; a second settle of the same is kConflict. Durable on return.
   virtual Result<Settlement> settle(std::int64_t reservation, const Usage& usage, MicroUsd cost,
                                     const std::string& outcome) = 0;
-  // Reservations left open by a crash, or of a run that ended: settled at what is known (nothing), outcome "lost".
+  // Reservations left open by a crash, or of a run that ended: what they used is not known, and the endpoint will
+  // charge for it, so they are settled at what was reserved, outcome "lost" (the tokens, not known apart, as input). No
+  // cap has more room after a crash than before it.
   virtual Result<std::vector<Settlement>> settleOrphans(const std::optional<std::string>& instance) = 0;
 
   virtual Result<std::vector<CapLeft>> left(const Account& account, const Caps& caps) = 0;

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "agentd/supervisor/launch_record.h"
+#include "agentd/supervisor/settled_event.h"
 #include "base/fault.h"
 #include "base/files.h"
 
@@ -153,8 +154,11 @@ asio::awaitable<Result<RecoveryReport>> Recovery::run() {
   AGENTOS_CO_TRY(auto open, loadRuns());
   AGENTOS_CO_TRY(auto rooms, co_await parts_.spawner.list());
   for (auto& room : rooms) rooms_.emplace(room.id, room);
-  // No call outlives the agentd that carried it: what is reserved now is owed by nobody.
-  AGENTOS_CO_CHECK(parts_.ledger.settleOrphans(std::nullopt));
+  // No call outlives the agentd that carried it.
+  AGENTOS_CO_TRY(const auto lost, parts_.ledger.settleOrphans(std::nullopt));
+  for (const auto& call : lost) {
+    if (auto kept = parts_.events.note(settledEvent(call)); !kept) spdlog::error("audit: {}", kept.error().message());
+  }
   std::vector<Open> ended;
   for (auto& one : open) {
     const bool adopted = co_await tryAdopt(one);

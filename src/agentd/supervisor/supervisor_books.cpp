@@ -11,6 +11,7 @@
 #include "agentd/spawn_task.h"
 #include "agentd/supervisor/end_of_run.h"
 #include "agentd/supervisor/restarts.h"
+#include "agentd/supervisor/settled_event.h"
 #include "agentd/supervisor/supervisor_impl.h"
 #include "base/fault.h"
 #include "base/files.h"
@@ -98,12 +99,20 @@ Result<void> SupervisorImpl::tellTask(Instance& instance) {
   return {};
 }
 
+// Calls whose settlement failed when they ended, on a full disk say.
+void SupervisorImpl::tellOrphans(const std::string& id) {
+  auto lost = parts_.ledger.settleOrphans(id);
+  if (!lost) return spdlog::warn("{}: ledger: {}", id, lost.error().message());
+  for (const auto& call : *lost) {
+    if (auto kept = parts_.events.note(settledEvent(call)); !kept) spdlog::error("audit: {}", kept.error().message());
+  }
+}
+
 asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
   if (instance->booked) co_return;
   co_await rooms_->closeRoom(instance->id());
   const std::string id = instance->id().str();
-  if (auto orphans = parts_.ledger.settleOrphans(id); !orphans)
-    spdlog::warn("{}: ledger: {}", id, orphans.error().message());
+  tellOrphans(id);
   if (auto cost = parts_.ledger.costOfRun(id)) instance->view.cost = *cost;
   faultPoint("supervisor.books");
   if (auto told = tellTask(*instance); !told) co_return retryBooks(instance, told.error());
@@ -193,14 +202,20 @@ void SupervisorImpl::prune() {
   }
 }
 
-void SupervisorImpl::audit(const Instance& instance, std::string kind, const std::string& actor, Json data,
-                           bool durable) {
+govern::AuditEvent SupervisorImpl::eventOf(const Instance& instance, std::string kind, const std::string& actor,
+                                           Json data) {
   govern::AuditEvent event{.kind = std::move(kind), .actor = actor, .agent = instance.view.agent.str()};
   event.instance = instance.id().str();
   event.task = instance.view.task;
   event.contract = instance.view.contractDigest;
   event.trace = instance.view.trace;
   event.data = std::move(data);
+  return event;
+}
+
+void SupervisorImpl::audit(const Instance& instance, std::string kind, const std::string& actor, Json data,
+                           bool durable) {
+  auto event = eventOf(instance, std::move(kind), actor, std::move(data));
   auto kept = durable ? parts_.events.record(std::move(event)) : parts_.events.note(std::move(event));
   if (!kept) spdlog::error("audit: {}", kept.error().message());
 }

@@ -91,6 +91,7 @@ class SupervisorImpl final : public Supervisor {
   Result<std::shared_ptr<const contract::Contract>> admitted(const SpawnRequest& request, Json& admission) const;
   Result<InstancePtr> makeInstance(const SpawnRequest& request, std::shared_ptr<const contract::Contract> contract);
   Result<void> makeDirectories(const Instance& instance, const std::string& contextText);
+  Result<void> begin(const SpawnRequest& request, Instance& instance, Json admission);
   Result<void> claimTask(const SpawnRequest& request, Instance& instance);
   Result<sandbox::RoomPlan> planFor(const Instance& instance) const;
   Result<sandbox::RoomPlan> prepare(const SpawnRequest& request, Instance& instance);
@@ -111,6 +112,7 @@ class SupervisorImpl final : public Supervisor {
 
   // the books (supervisor_books.cpp)
   void readExitRecord(Instance& instance) const;
+  void tellOrphans(const std::string& id);
   boost::asio::awaitable<void> book(InstancePtr instance);
   Result<void> tellTask(Instance& instance);
   Result<void> performVerdict(const Instance& instance, const Verdict& verdict);
@@ -118,6 +120,7 @@ class SupervisorImpl final : public Supervisor {
   void notify(const InstancePtr& instance);
   void considerRestart(const InstancePtr& instance);
   bool cancelRestart(const InstanceId& id);
+  static govern::AuditEvent eventOf(const Instance& instance, std::string kind, const std::string& actor, Json data);
   void audit(const Instance& instance, std::string kind, const std::string& actor, Json data, bool durable);
 
   SupervisorParts parts_;

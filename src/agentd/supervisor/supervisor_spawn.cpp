@@ -118,6 +118,16 @@ Result<sandbox::RoomPlan> SupervisorImpl::planFor(const Instance& instance) cons
                                 .launchRecord = launchLine(instance)});
 }
 
+// No run that the audit log does not know of: where its first event cannot be written, nothing else is either.
+Result<void> SupervisorImpl::begin(const SpawnRequest& request, Instance& instance, Json admission) {
+  auto kept =
+      parts_.events.note(eventOf(instance, "instance.starting", request.actor, {{"admission", std::move(admission)}}));
+  if (!kept) return std::unexpected(std::move(kept).error().within("a run is not started without its record"));
+  auto claimed = claimTask(request, instance);
+  if (!claimed) audit(instance, "instance.refused", request.actor, {{"reason", claimed.error().message()}}, false);
+  return claimed;
+}
+
 // From here on there is a row: whatever goes wrong is settled as a refused run.
 Result<sandbox::RoomPlan> SupervisorImpl::prepare(const SpawnRequest& request, Instance& instance) {
   if (instance.timeLeft.count() > 0) instance.deadline = parts_.clock.bootNow() + instance.timeLeft;
@@ -143,9 +153,9 @@ boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest re
   }
   AGENTOS_CO_TRY(auto instance, makeInstance(request, *contract));
   const InstanceId id = instance->id();
-  if (auto claimed = claimTask(request, *instance); !claimed) {
+  if (auto begun = begin(request, *instance, std::move(admission)); !begun) {
     ::unlinkat(instancesDir_.get(), id.str().c_str(), AT_REMOVEDIR);
-    co_return std::unexpected(std::move(claimed).error());
+    co_return std::unexpected(std::move(begun).error());
   }
   instances_[id] = instance;
   [[maybe_unused]] auto began = happen(*instance, Event::kAdmitted, request.actor);
@@ -154,7 +164,6 @@ boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest re
     co_await refuse(instance, plan.error());
     co_return std::unexpected(std::move(plan).error());
   }
-  audit(*instance, "instance.starting", request.actor, {{"admission", std::move(admission)}}, false);
   auto room = co_await parts_.spawner.spawn(*plan);
   if (!room) {
     co_await refuse(instance, room.error());

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon as a whole: real files, real database, real audit log; rooms and time are the test's.
+#include <sys/mount.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "world.h"
@@ -122,6 +125,52 @@ TEST(Daemon, ConcurrentCyclesAreBoundedAndServedInTurn) {
   for (const auto& [name, times] : served) EXPECT_EQ(times, 2) << name;
 }
 
+// anna's contract goes and comes back while her room is being made: it is one cycle all the time, and counted once.
+void removeAndPutBackInMidSpawn(World& world) {
+  world.spawner.shut(world.io);
+  const TaskId task = world.task("anna's", "anna");
+  world.pass(1s);
+  ASSERT_EQ(world.spawner.plans.size(), 1U) << "in mid-spawn";
+  std::filesystem::remove(world.config.contracts.front() + "/anna.yaml");
+  ASSERT_TRUE(world.daemon->reload("test"));
+  world.pass(1s);
+  world.contract("anna");
+  ASSERT_TRUE(world.daemon->reload("test"));
+  world.pass(1s);
+}
+
+TEST(Daemon, AContractPutBackInMidSpawnIsStillOneCycle) {
+  World world;
+  world.config.concurrentCycles = 1;
+  for (const char* name : {"anna", "bert"}) world.contract(name);
+  ASSERT_TRUE(world.start());
+  removeAndPutBackInMidSpawn(world);
+  world.spawner.open();
+  world.pass(1s);
+  const InstanceId anna = world.only();
+  world.task("bert's", "bert");
+  world.pass(10s);
+  EXPECT_EQ(world.live().size(), 1U) << "one cycle at a time, and it is anna's";
+  world.spawner.exit(anna, 0);
+  world.pass(1s);
+  EXPECT_EQ(agentOf(world.only()), "bert");
+}
+
+TEST(Daemon, AContractPutBackWhileItsSpawnFailsGivesUpOnePlace) {
+  World world;
+  world.config.concurrentCycles = 2;
+  for (const char* name : {"anna", "bert", "carl", "dora"}) world.contract(name);
+  ASSERT_TRUE(world.start());
+  removeAndPutBackInMidSpawn(world);
+  world.spawner.refuseWith = Error{ErrorCode::kSandboxPolicy, "no room", "", 0, {}};
+  world.spawner.open();
+  world.run();
+  world.spawner.refuseWith.reset();
+  for (const char* name : {"bert", "carl", "dora"}) world.task("work", name);
+  world.pass(1s);
+  EXPECT_EQ(world.live().size(), 2U);
+}
+
 TEST(Daemon, AnAgentWhoseSpawnFailsDelaysNobody) {
   World world;
   world.config.concurrentCycles = 1;
@@ -218,6 +267,59 @@ TEST(Daemon, AVanishedAgentInitIsLostAndTheTaskGoesBack) {
   EXPECT_FALSE(world.daemon->supervisor().view(run)->exit) << "no invented code";
   EXPECT_EQ(world.status(id), TaskStatus::kQueued);
   EXPECT_EQ(world.audited("instance.lost"), 1U);
+}
+
+// A run that the audit log does not know of is not begun: the disk of the log alone is full.
+TEST(Daemon, NothingIsSpawnedWhileTheAuditLogCannotBeWritten) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, for a small file system";
+  World world;
+  const std::string directory = world.config.paths.audit();
+  std::filesystem::create_directories(directory);
+  ASSERT_EQ(::mount("none", directory.c_str(), "tmpfs", 0, "mode=0750,size=64k"), 0);
+  world.contract("maker", "schedule: { every: 24h }\n");
+  ASSERT_TRUE(world.start());
+  const TaskId id = world.task("write a page");
+  const auto fill = [&] {  // to the last byte of the log's last page
+    govern::AuditEvent event{.kind = "test.filler", .actor = "test"};
+    for (int i = 0; i < 2000 && world.daemon->events().note(event); ++i) event.data = {{"n", i}};
+  };
+  fill();
+  const AgentName maker = *AgentName::parse("maker");
+  auto cycle = world.await(world.daemon->scheduler()->runNow(maker, "test"));
+  ASSERT_FALSE(cycle);
+  EXPECT_EQ(cycle.error().code, ErrorCode::kDiskFull) << cycle.error().message();
+  EXPECT_NE(cycle.error().message().find(directory), std::string::npos) << cycle.error().message();
+  auto spawned = world.await(world.daemon->supervisor().spawn({.contract = world.contracts().at(maker).contract}));
+  ASSERT_FALSE(spawned);
+  EXPECT_EQ(spawned.error().code, ErrorCode::kDiskFull);
+  EXPECT_TRUE(world.spawner.plans.empty());
+  EXPECT_EQ(world.status(id), TaskStatus::kQueued) << "not even claimed";
+  EXPECT_TRUE(world.daemon->supervisor().list(true).empty());
+  EXPECT_TRUE(std::filesystem::is_empty(world.config.paths.instances())) << "nothing half-made";
+  ASSERT_EQ(::mount("none", directory.c_str(), "tmpfs", MS_REMOUNT, "mode=0750,size=4m"), 0);
+  EXPECT_TRUE(world.await(world.daemon->scheduler()->runNow(maker, "test")));
+  EXPECT_EQ(world.live().size(), 1U);
+  EXPECT_EQ(world.audited("audit.reopened"), 1U);
+  world.spawner.exit(world.only(), 0);
+  world.pass(1s);
+  EXPECT_EQ(world.status(id), TaskStatus::kDone);
+  world.kill();
+  EXPECT_EQ(::umount2(directory.c_str(), MNT_DETACH), 0);
+}
+
+// What a crash cut may have cost all that was reserved for it.
+TEST(Daemon, ACallThatACrashCutCountsAgainstItsCap) {
+  World world;
+  world.contract("maker");
+  ASSERT_TRUE(world.start());
+  const models::Account account{"maker", "maker.aaaaaa", ""};
+  const models::Caps caps{.perDay = MicroUsd{1000}};
+  ASSERT_TRUE(world.daemon->ledger().reserve(account, caps, "test/model", MicroUsd{700}, 10));
+  world.kill();
+  ASSERT_TRUE(world.start());
+  EXPECT_EQ(world.daemon->ledger().costOfRun("maker.aaaaaa")->count, 700);
+  EXPECT_FALSE(world.daemon->ledger().reserve(account, caps, "test/model", MicroUsd{301}, 10));
+  EXPECT_EQ(world.audited("model.settled"), 1U) << "and the log says so";
 }
 
 TEST(Daemon, ARestartedDaemonAdoptsWhatRunsAndHonoursWhatEnded) {

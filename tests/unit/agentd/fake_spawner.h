@@ -8,10 +8,16 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
@@ -46,7 +52,12 @@ class FakeSpawner final : public sandbox::Spawner {
   std::vector<sandbox::RoomPlan> plans;  // everything that was asked for
   std::set<InstanceId> swept;
   std::optional<Error> refuseWith;  // the next spawns fail
-  bool killsEnd = true;             // a kill ends the room with signal 9
+  std::shared_ptr<boost::asio::steady_timer> gate;
+  void shut(boost::asio::io_context& io) {
+    gate = std::make_shared<boost::asio::steady_timer>(io, boost::asio::steady_timer::time_point::max());
+  }
+  void open() { std::exchange(gate, nullptr)->cancel(); }
+  bool killsEnd = true;  // a kill ends the room with signal 9
   int adoptions = 0;
 
   // agent-init's exit record, and its end. Without a record: it vanished.
@@ -76,6 +87,11 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   Task<Result<sandbox::SpawnedRoom>> spawn(const sandbox::RoomPlan& plan) override {
     plans.push_back(plan);
+    while (gate) {  // held in mid-spawn until the test opens it
+      auto held = gate;
+      boost::system::error_code ignored;
+      co_await held->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    }
     if (refuseWith) co_return std::unexpected(*refuseWith);
     Room& room = rooms[plan.id];
     room.plan = plan;

@@ -136,17 +136,24 @@ TEST_F(LedgerTest, RefusesANegativeReservation) {
   EXPECT_EQ(reserve(kMaker, {}, 1, -1).error().code, ErrorCode::kInternal);
 }
 
-TEST_F(LedgerTest, OrphansOfOneRunOrOfAllAreSettledAsLostAndFreeTheirCap) {
-  const Caps caps{.perDay = MicroUsd{100}};
-  ASSERT_TRUE(reserve(kMaker, caps, 100));
+TEST_F(LedgerTest, OrphansOfOneRunOrOfAllAreSettledAsLostAtWhatWasReserved) {
+  const Caps caps{.perDay = MicroUsd{100}, .tokensPerRun = 50};
+  ASSERT_TRUE(reserve(kMaker, caps, 60, 40));
   ASSERT_TRUE(reserve(kGrower, caps, 100));
-  EXPECT_FALSE(reserve(kMaker, caps, 1));
+  EXPECT_FALSE(reserve(kMaker, caps, 41, 1));
   const auto ofRun = ledger->settleOrphans(kMaker.instance);
   ASSERT_TRUE(ofRun);
   ASSERT_EQ(ofRun->size(), 1U);
   EXPECT_EQ(ofRun->front().outcome, "lost");
-  EXPECT_EQ(ofRun->front().cost.count, 0);
-  EXPECT_TRUE(reserve(kMaker, caps, 100));
+  EXPECT_EQ(ofRun->front().cost.count, 60);
+  const auto left = *ledger->left(kMaker, caps);
+  for (const CapLeft& one : left) {
+    EXPECT_EQ(one.used.count, one.name == "tokens_per_run" ? 40 : 60) << one.name;
+    EXPECT_EQ(one.reserved.count, 0) << one.name;
+  }
+  EXPECT_FALSE(reserve(kMaker, caps, 41, 1)) << "no cap has more room than before";
+  EXPECT_FALSE(reserve(kMaker, caps, 1, 11));
+  EXPECT_TRUE(reserve(kMaker, caps, 40, 10));
   EXPECT_FALSE(reserve(kGrower, caps, 1));
   EXPECT_EQ(ledger->settleOrphans(std::nullopt)->size(), 2U);
   EXPECT_TRUE(ledger->settleOrphans(std::nullopt)->empty());
