@@ -10,12 +10,14 @@
 #include <system_error>
 #include <utility>
 
+#include "agentd/config/changes.h"
 #include "agentd/config/models.h"
 #include "agentd/log.h"
 #include "agentd/spawn_task.h"
 #include "agentd/supervisor/machine.h"
 #include "agentd/supervisor/settled_event.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "models/costs.h"
 
 namespace agentos::agentd {
@@ -102,6 +104,7 @@ Result<void> Daemon::openCompany() {
 }
 
 Result<void> Daemon::makeParts() {
+  modelFiles_ = modelFilesDigest(config_);
   AGENTOS_CHECK(openModels(config_, world_.io.get_executor(), models_));
   AGENTOS_TRY(ledger_, models::Ledger::open(*db_, world_.clock, company_ ? company_->settings().timezone : "UTC"));
   meter_ = std::make_unique<models::Meter>(models_, *ledger_,
@@ -203,7 +206,7 @@ Result<void> Daemon::makeApi() {
   services.queue = queue_.get();
   if (scheduler_) services.cycles = controlOf(*scheduler_);
   services.systemInfo = [this] { return systemInfo(); };
-  services.reload = [this](const std::string& actor) { return reload(actor); };
+  services.reload = [this](std::string actor) { return reload(std::move(actor)); };
   services.notReady = [this] { return notReady_; };
   AGENTOS_TRY(api_, ApiServer::make(std::move(services)));
   return {};
@@ -255,13 +258,14 @@ void Daemon::startServices() {
   }
 }
 
-asio::awaitable<void> Daemon::stop() {
+asio::awaitable<void> Daemon::stop(std::optional<StopAgents> agents) {
+  const StopAgents what = agents.value_or(config_.stopAgents);
   notReady_ = "stopping";
-  say("agentd.stopping", "agentd", {{"agents", config_.stopAgents == StopAgents::kKeep ? "keep" : "stop"}});
+  say("agentd.stopping", "agentd", {{"agents", what == StopAgents::kKeep ? "keep" : "stop"}});
   if (scheduler_) scheduler_->stopDispatching();
   watch_.reset();
   supervisor_->refuseSpawns();
-  if (config_.stopAgents == StopAgents::kStop) {
+  if (what == StopAgents::kStop) {
     co_await supervisor_->waitForCycles(config_.stopGrace);
     co_await supervisor_->stopAll(config_.stopGrace);
   }
@@ -273,14 +277,49 @@ asio::awaitable<void> Daemon::stop() {
     }
   }
   say("agentd.stopped", "agentd", {{"left_running", supervisor_->liveCount()}});
-  if (headMoved_) headMoved_(audit_->head());
+  if (audit_->sync()) co_await keepHead(audit_->head());
   tellHead();
   alarms_.shutDown();
 }
 
-Result<Json> Daemon::reload(const std::string& actor) {
+// Root's part first, since the spawner holds everything against it: both hold the file as it is now, or neither does.
+asio::awaitable<Result<Json>> Daemon::reloadConfiguration() {
+  if (!reread_) co_return Json(nullptr);
+  AGENTOS_CO_TRY(const Config fresh, reread_());
+  AGENTOS_CO_CHECK(co_await world_.spawner.reloadPolicy());
+  const auto changes = changesBetween(config_, fresh);
+  AGENTOS_CO_CHECK(applyConfiguration(fresh));
+  Json live = Json::array(), later = Json::array();
+  for (const auto& one : changes) (one.live ? live : later).push_back(one.key);
+  if (!later.empty()) spdlog::warn("configuration: {} needs a restart of agentd", later.dump());
+  co_return Json{{"changed", live}, {"needs_restart", later}};
+}
+
+Result<void> Daemon::applyConfiguration(const Config& fresh) {
+  Config next = withLiveChanges(config_, fresh);
+  const std::string files = modelFilesDigest(next);
+  if (next.models != config_.models || next.prices != config_.prices || files != modelFiles_) {
+    models::ModelRegistry models;
+    AGENTOS_CHECK(openModels(next, world_.io.get_executor(), models));
+    models_ = std::move(models);  // calls in flight hold the drivers that they began with
+    modelFiles_ = files;
+  }
+  config_ = std::move(next);
+  spdlog::set_level(spdlog::level::from_str(config_.logLevel));
+  supervisor_->changeSettings(supervisorSettings());
+  if (scheduler_) scheduler_->changeLimits({static_cast<std::size_t>(config_.concurrentCycles)});
+  return {};
+}
+
+asio::awaitable<Result<Json>> Daemon::reload(std::string actor) {
+  auto configuration = co_await reloadConfiguration();
   auto report = contracts_->reload();
-  for (const auto& line : report.problems) spdlog::warn("contract: {}", line);
+  for (const auto& line : report.problems) spdlog::warn("contract: {}", line);  // whole, and each on its own
+  if (!configuration) {
+    const std::string problem = configuration.error().message();
+    spdlog::error("configuration: the old one stays in force: {}", problem);
+    for (const auto line : split(problem, '\n')) report.problems.emplace_back(line);
+  }
   auto names = [](const std::vector<AgentName>& agents) {
     Json list = Json::array();
     for (const auto& one : agents) list.push_back(one.str());
@@ -290,10 +329,21 @@ Result<Json> Daemon::reload(const std::string& actor) {
                {"changed", names(report.changed)},
                {"removed", names(report.removed)},
                {"problems", report.problems}};
+  if (!configuration) {
+    json["configuration"] = {{"changed", Json::array()}, {"needs_restart", Json::array()}, {"kept", true}};
+  } else if (configuration->is_object()) {
+    json["configuration"] = *configuration;
+    json["configuration"]["kept"] = false;
+  }
   say("agentd.reloaded", actor, json);
   if (scheduler_) scheduler_->applyContracts();
   if (config_.startServices) startServices();
-  return json;
+  co_return json;
+}
+
+std::string Daemon::statusLine() const {
+  return std::to_string(contracts_->all().size()) + " contracts, " + std::to_string(supervisor_->liveCount()) +
+         " live instances, company " + (config_.company.empty() ? "none" : config_.company);
 }
 
 void Daemon::say(std::string kind, const std::string& actor, Json data) {
@@ -370,8 +420,8 @@ void Daemon::auditSoon() {
   if (std::exchange(headDue_, true)) return;
   alarms_.after(kHeadAfter, [this] {
     headDue_ = false;
-    if (auto synced = audit_->sync(); !synced) spdlog::error("audit: {}", synced.error().message());
-    if (headMoved_) headMoved_(audit_->head());
+    if (auto synced = audit_->sync(); !synced) return spdlog::error("audit: {}", synced.error().message());
+    spawnTask(world_.io.get_executor(), "anchor", anchorHead());
     if (!headTold_ || world_.clock.bootNow() - *headTold_ >= kHeadToldEvery) tellHead();
   });
 }
@@ -381,6 +431,25 @@ void Daemon::tellHead() {
   headTold_ = world_.clock.bootNow();
   const auto head = audit_->head();
   logAs("audit.anchored", "audit: event " + std::to_string(head.sequence) + " has the hash " + head.hash);
+}
+
+// Only what is on disk, and one at a time. What has come meanwhile, or was not kept, goes with the next second.
+asio::awaitable<void> Daemon::anchorHead() {
+  const auto head = audit_->head();
+  if (anchoring_ || head.sequence == anchored_ || head.sequence == 0) co_return;
+  anchoring_ = true;
+  const bool kept = co_await keepHead(head);
+  anchoring_ = false;
+  if (kept) anchored_ = head.sequence;
+  if (audit_->head().sequence != anchored_) auditSoon();
+}
+
+asio::awaitable<bool> Daemon::keepHead(govern::AuditHead head) {
+  auto kept = co_await world_.spawner.anchor({head.sequence, head.hash});
+  const bool failed = !kept;
+  if (failed && !anchorFails_) spdlog::warn("audit anchor: {}; tried again every second", kept.error().message());
+  anchorFails_ = failed;
+  co_return !failed;
 }
 
 Json Daemon::systemInfo() const {

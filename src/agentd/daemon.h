@@ -45,13 +45,19 @@ class Daemon {
 
   // Recovery, then dispatching, then the API on `socket` (none: no API).
   boost::asio::awaitable<Result<RecoveryReport>> start(Fd socket);
-  // No new work; running cycles get the grace; then stop.agents decides. On return nothing is served any more.
-  boost::asio::awaitable<void> stop();
-  // Contracts again, from their directories; the report as the API gives it.
-  Result<Json> reload(const std::string& actor);
-  // Called soon after the audit log's head has moved, at most once a second.
-  void onHeadMoved(std::function<void(const govern::AuditHead&)> told) { headMoved_ = std::move(told); }
+  // No new work; then `agents` (absent: stop.agents) decides: running cycles get the grace and every agent is stopped,
+  // or all of them are left to the next agentd. On return nothing is served any more.
+  boost::asio::awaitable<void> stop(std::optional<StopAgents> agents = std::nullopt);
+  // How configuration is read again, as it was read for `make`. Without it only contracts are.
+  using Reread = std::function<Result<Config>()>;
+  void rereadWith(Reread reread) { reread_ = std::move(reread); }
+  // Configuration and contracts again; the report as the API gives it. A configuration that is broken, in agentd's own
+  // part or in root's, changes nothing; a broken contract keeps the one before it.
+  boost::asio::awaitable<Result<Json>> reload(std::string actor);
+  // In a few words, for a service manager's status.
+  std::string statusLine() const;
 
+  const Config& config() const { return config_; }
   Supervisor& supervisor() { return *supervisor_; }
   Scheduler* scheduler() { return scheduler_.get(); }
   company::TaskQueue* queue() { return queue_.get(); }
@@ -79,6 +85,10 @@ class Daemon {
   void tellHead();
   void say(std::string kind, const std::string& actor, Json data);
   Json systemInfo() const;
+  boost::asio::awaitable<Result<Json>> reloadConfiguration();
+  Result<void> applyConfiguration(const Config& fresh);
+  boost::asio::awaitable<void> anchorHead();
+  boost::asio::awaitable<bool> keepHead(govern::AuditHead head);
 
   World world_;
   Config config_;
@@ -100,7 +110,10 @@ class Daemon {
   std::unique_ptr<TaskWatch> watch_;
   std::unique_ptr<ApiServer> api_;
   std::shared_ptr<void> headListener_;
-  std::function<void(const govern::AuditHead&)> headMoved_;
+  Reread reread_;
+  std::string modelFiles_;      // what models.cpp read, as a digest
+  std::uint64_t anchored_ = 0;  // the head that the spawner has
+  bool anchoring_ = false, anchorFails_ = false;
   sandbox::PlatformReport platform_;
   std::string notReady_ = "starting";
   Timestamp started_;

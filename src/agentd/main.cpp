@@ -19,6 +19,8 @@ int main(int argc, char** argv) {
       return agentos::agentd::runLauncher(*options);
     case Options::Act::kServe:
       return agentos::agentd::runServe(*options);
+    case Options::Act::kPrepare:
+      return agentos::agentd::runPrepare(*options);
     case Options::Act::kCheck:
       return agentos::agentd::runCheck(*options);
     case Options::Act::kVersion:

@@ -18,7 +18,8 @@ std::string listOf(std::vector<std::string> words) { return words.empty() ? "non
 }  // namespace
 
 Result<void> ModelRegistry::add(std::unique_ptr<ModelDriver> driver, std::vector<ModelSpec> specs) {
-  const std::vector<std::string> served = driver->models();
+  const std::shared_ptr<ModelDriver> shared = std::move(driver);
+  const std::vector<std::string> served = shared->models();
   for (ModelSpec& spec : specs) {
     if (std::ranges::find(served, spec.name) == served.end())
       return fail(ErrorCode::kConfig, "model '" + spec.name + "' is not served by its driver",
@@ -27,9 +28,8 @@ Result<void> ModelRegistry::add(std::unique_ptr<ModelDriver> driver, std::vector
       return fail(ErrorCode::kExists, "model '" + spec.name + "' is configured twice",
                   "give each model a name of its own");
     if (spec.upstream.empty()) spec.upstream = lastPart(spec.name);
-    entries_.push_back(std::make_unique<Entry>(Entry{driver.get(), std::move(spec)}));
+    entries_.push_back(std::make_unique<Entry>(Entry{shared, std::move(spec)}));
   }
-  drivers_.push_back(std::move(driver));
   return {};
 }
 
@@ -44,7 +44,7 @@ std::vector<const ModelRegistry::Entry*> ModelRegistry::reachable(std::span<cons
 
 Result<ModelChoice> ModelRegistry::resolve(std::span<const std::string> allow, std::string_view requested) const {
   const auto within = reachable(allow);
-  const auto choose = [](const Entry* entry) { return ModelChoice{entry->driver, entry->spec}; };
+  const auto choose = [](const Entry* entry) { return ModelChoice{entry->driver.get(), entry->spec, entry->driver}; };
   if (within.empty()) return refuse(allow, requested, within);
   if (requested.empty() || requested == "auto") return choose(within.front());
   std::vector<const Entry*> byLastPart;

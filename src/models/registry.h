@@ -24,9 +24,11 @@ struct ModelSpec {
   bool operator==(const ModelSpec&) const = default;
 };
 
+// Holds its driver: one that was replaced meanwhile lives until the last call on it has ended.
 struct ModelChoice {
   ModelDriver* driver = nullptr;
   ModelSpec spec;
+  std::shared_ptr<ModelDriver> held;
 };
 
 class ModelRegistry {
@@ -46,14 +48,13 @@ class ModelRegistry {
 
  private:
   struct Entry {
-    ModelDriver* driver;
+    std::shared_ptr<ModelDriver> driver;
     ModelSpec spec;
   };
   std::vector<const Entry*> reachable(std::span<const std::string> allow) const;
   std::unexpected<Error> refuse(std::span<const std::string> allow, std::string_view requested,
                                 const std::vector<const Entry*>& within) const;
 
-  std::vector<std::unique_ptr<ModelDriver>> drivers_;
   std::vector<std::unique_ptr<Entry>> entries_;  // in the order of the configuration
 };
 

@@ -144,11 +144,12 @@ Result<Fd> listenAt(int dirFd, const std::string& name, unsigned owner, unsigned
   AGENTOS_TRY(Fd socket, seqpacketSocket());
   if (::unlinkat(dirFd, name.c_str(), 0) != 0 && errno != ENOENT)
     return failErrno(errno, "replacing the socket " + name);
-  // Mode and owner before listen: nobody connects to a socket that does not listen yet.
+  // The name never has another mode than 0600 (bind(2) makes it with the socket's own mode: fchmod(2) before), and
+  // nobody connects to a socket that does not listen yet.
+  if (::fchmod(socket.get(), 0600) != 0) return failErrno(errno, "setting the mode of the socket " + name);
   if (::bind(socket.get(), generic(address), sizeof address) != 0)
     return failErrno(errno, "binding the socket " + name);
-  if (::fchmodat(dirFd, name.c_str(), 0600, 0) != 0 ||
-      ::fchownat(dirFd, name.c_str(), owner, group, AT_SYMLINK_NOFOLLOW) != 0 || ::listen(socket.get(), 16) != 0) {
+  if (::fchownat(dirFd, name.c_str(), owner, group, AT_SYMLINK_NOFOLLOW) != 0 || ::listen(socket.get(), 16) != 0) {
     return failErrno(errno, "handing the socket " + name + " to its owner");
   }
   return socket;

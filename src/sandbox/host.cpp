@@ -90,6 +90,30 @@ OwnerMap Host::ownerMap(std::uint32_t slot, std::uint32_t shownAs, uid_t owner, 
   return {owner, firstId(slot) + shownAs, group, firstId(slot) + shownAs};
 }
 
+Result<void> applyPolicy(Host& host, Policy policy) {
+  AGENTOS_CHECK(checkPolicy(policy));
+  Policy& now = host.policy;
+  const std::vector<std::pair<const char*, bool>> fixed = {
+      {"user", policy.peerUid != now.peerUid || policy.peerGid != now.peerGid},
+      {"spawner.uids", policy.uidFirst != now.uidFirst || policy.slots != now.slots},
+      {"spawner.limits.rooms", policy.ceilings.rooms != now.ceilings.rooms},
+      {"spawner.cgroup", policy.cgroupRoot != now.cgroupRoot},
+      {"spawner.init", policy.initBinary != now.initBinary},
+      {"spawner.state, logs or run",
+       policy.stateDir != now.stateDir || policy.logDir != now.logDir || policy.runDir != now.runDir}};
+  std::string names;
+  for (const auto& [name, changed] : fixed) {
+    if (changed) names += std::string(names.empty() ? "" : ", ") + name;
+  }
+  if (!names.empty()) {
+    return fail(ErrorCode::kConfig, names + " cannot change while the spawner runs",
+                "restart agentd-spawner (agents go on), or take the change back");
+  }
+  now.mounts = std::move(policy.mounts);
+  now.ceilings = policy.ceilings;
+  return {};
+}
+
 bool Host::warmNextSlot() {
   std::uint32_t slot = slots->next();
   if (slot >= policy.slots) return false;

@@ -45,6 +45,10 @@ struct Host {
 // left half made. Names the step that failed.
 Result<std::unique_ptr<Host>> openHost(Policy policy);
 
+// Another policy for the requests to come: mounts and ceilings. kConfig naming what differs beyond those, which only a
+// restart of the spawner can change; nothing is changed then.
+Result<void> applyPolicy(Host& host, Policy policy);
+
 // An absolute path that no symbolic link is followed for, anywhere in it. kPathEscapes names a link.
 Result<Fd> openPlain(const std::string& path, int flags);
 

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
+#include "base/files.h"
 #include "sandbox/keeper.h"
+#include "sandbox/service_manager.h"
 
 namespace {
 
@@ -27,7 +30,15 @@ void waitForEnd() {
   ::sigwait(&set, &number);
 }
 
-Result<void> keep(std::string root, bool once) {
+// For the spawner, which is root as well: a file in a directory of root's, replaced as a whole.
+Result<void> writeDown(const std::string& root, const std::string& file) {
+  if (file.empty()) return {};
+  const std::filesystem::path path(file);
+  AGENTOS_TRY(Fd directory, openDirectory(path.parent_path().string()));
+  return replaceFile(directory.get(), path.filename().string(), root + "\n", 0644);
+}
+
+Result<void> keep(std::string root, const std::string& file, bool once) {
   if (root.empty()) {
     AGENTOS_TRY(root, ownGroup());
   }
@@ -35,8 +46,11 @@ Result<void> keep(std::string root, bool once) {
   std::string names;
   for (const auto& name : on) names += " " + name;
   tell(root + (names.empty() ? ": no controllers, so no limits can be enforced" : ": gives" + names));
+  AGENTOS_CHECK(writeDown(root, file));
   if (once) return {};
+  notifyManager("READY=1\nSTATUS=Keeps " + root + (names.empty() ? ", without controllers" : ":" + names));
   waitForEnd();
+  notifyManager("STOPPING=1\nSTATUS=Ending every agent");
   return removeTree(root, true);
 }
 
@@ -45,12 +59,14 @@ Result<void> keep(std::string root, bool once) {
 int main(int argc, char** argv) {
   CLI::App app("Keeps the control groups of all agents; ending it ends them.", "agentd-keeper");
   std::string root;
+  std::string file;
   bool once = false, remove = false;
   app.add_option("--root", root, "the group, an absolute path beneath the cgroup2 mount (default: this process's own)");
+  app.add_option("--tell", file, "write the group's path to this file, for agentd-spawner");
   app.add_flag("--once", once, "prepare the group and exit");
   app.add_flag("--remove", remove, "end everything in the group, remove it and exit");
   CLI11_PARSE(app, argc, argv);
-  auto done = remove ? removeTree(root, false) : keep(root, once);
+  auto done = remove ? removeTree(root, false) : keep(root, file, once);
   if (done) return 0;
   tell(done.error().message());
   return infoOf(done.error().code).exitStatus;

@@ -185,17 +185,27 @@ Result<Policy> parsePolicy(std::string_view text, const std::string& file, Polic
   return policy;
 }
 
-Result<Policy> loadPolicy(const std::string& path, Policy policy) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+Result<std::string> readRootsFile(const std::string& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   struct stat info{};
+  if (!file && errno == ENOENT) return fail(ErrorCode::kNotFound, path + " is not there");
   if (!file || ::fstat(file.get(), &info) != 0) {
     return failErrno(errno, "opening the policy " + path, "name a readable file", ErrorCode::kConfig);
   }
   if (!S_ISREG(info.st_mode) || info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return wrong("the policy " + path + " is not root's alone", "chown root " + path + " && chmod go-w " + path);
   }
-  AGENTOS_TRY(auto text, readAll(file.get(), 1 << 20));
-  return parsePolicy(text, path, std::move(policy));
+  return readAll(file.get(), 1 << 20);
+}
+
+Result<Policy> loadPolicy(const std::string& path, Policy policy) {
+  auto text = readRootsFile(path);
+  if (!text) {
+    Error error = std::move(text).error();
+    error.code = ErrorCode::kConfig;
+    return std::unexpected(std::move(error));
+  }
+  return parsePolicy(*text, path, std::move(policy));
 }
 
 }  // namespace agentos::sandbox

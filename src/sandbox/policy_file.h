@@ -14,7 +14,9 @@ namespace agentos::sandbox {
 // root.
 Result<Policy> parsePolicy(std::string_view text, const std::string& file, Policy policy);
 
-// The file must belong to root and be writable by nobody else (kConfig).
+// The text of a file that must belong to root and be writable by nobody else (kConfig). kNotFound when it is not there.
+Result<std::string> readRootsFile(const std::string& path);
+// The policy in such a file.
 Result<Policy> loadPolicy(const std::string& path, Policy policy);
 
 // "name" or "1000": uid and primary gid. kConfig when there is no such user.

@@ -184,6 +184,15 @@ ProcessIdentity getIdentity(Reader& in) {
   return identity;
 }
 
+// The hash goes into a line of root's file: nothing but lower-case hex of its length gets there.
+LogHead getHead(Reader& in) {
+  LogHead head{in.u64(), in.string()};
+  if (head.hash.size() != 64 || head.hash.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    in.refuse("no SHA-256 in hex");
+  }
+  return head;
+}
+
 // One writer a kind of body; the variant's index is the kind on the wire.
 struct ReplyWriter {
   Writer& out;
@@ -290,6 +299,10 @@ std::string_view nameOf(RequestKind kind) {
       return "sweep";
     case RequestKind::kProcesses:
       return "processes";
+    case RequestKind::kAnchor:
+      return "anchor";
+    case RequestKind::kReload:
+      return "reload";
   }
   return "unknown";
 }
@@ -299,6 +312,10 @@ Result<Packet> packRequest(const Request& request) {
   switch (request.kind) {
     case RequestKind::kPlatform:
     case RequestKind::kList:
+    case RequestKind::kReload:
+      break;
+    case RequestKind::kAnchor:
+      out.u64(request.head.sequence), out.string(request.head.hash);
       break;
     case RequestKind::kSpawn:
       putPlan(out, request.plan);
@@ -316,8 +333,8 @@ Result<Request> unpackRequest(Packet& packet) {
   std::string body;
   AGENTOS_TRY(Header header, unpack(packet, body));
   if (header.kind < std::to_underlying(RequestKind::kPlatform) ||
-      header.kind > std::to_underlying(RequestKind::kProcesses)) {
-    return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 9");
+      header.kind > std::to_underlying(RequestKind::kReload)) {
+    return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 11");
   }
   Request request;
   request.number = header.number;
@@ -326,6 +343,10 @@ Result<Request> unpackRequest(Packet& packet) {
   switch (request.kind) {
     case RequestKind::kPlatform:
     case RequestKind::kList:
+    case RequestKind::kReload:
+      break;
+    case RequestKind::kAnchor:
+      request.head = getHead(in);
       break;
     case RequestKind::kSpawn:
       request.plan = getPlan(in);

@@ -28,15 +28,18 @@ enum class RequestKind : std::uint8_t {
   kKill = 7,
   kSweep = 8,
   kProcesses = 9,
+  kAnchor = 10,  // keep this head of the audit log in root's file; answered before it is on disk
+  kReload = 11,  // read root's policy again
 };
 std::string_view nameOf(RequestKind kind);
 
 struct Request {
   std::uint64_t number = 0;
   RequestKind kind = RequestKind::kPlatform;
-  InstanceId id;             // all but kPlatform, kSpawn and kList
+  InstanceId id;             // all that are about one instance, but kSpawn
   RoomPlan plan;             // kSpawn
   ProcessIdentity identity;  // kAdopt
+  LogHead head;              // kAnchor
   bool operator==(const Request&) const = default;
 };
 

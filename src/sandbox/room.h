@@ -91,6 +91,13 @@ struct LiveRoom {
   bool operator==(const LiveRoom&) const = default;
 };
 
+// The end of the audit log, as root's file keeps it.
+struct LogHead {
+  std::uint64_t sequence = 0;
+  std::string hash;  // SHA-256, 64 lower-case hex digits
+  bool operator==(const LogHead&) const = default;
+};
+
 // What this machine can enforce; said at start, in `system info` and used by admission.
 struct PlatformReport {
   std::string cgroupMode;                // "unified", "hybrid", "legacy"

@@ -107,11 +107,12 @@ Result<Adopted> adoptRoom(const Host& host, const InstanceId& id, const ProcessI
 
 }  // namespace
 
-Service::Service(Host& host, Fd listener, Fd signals)
-    : host_(host), listener_(std::move(listener)), signals_(std::move(signals)) {}
+Service::Service(Host& host, Fd listener, Fd signals, Hooks hooks)
+    : host_(host), listener_(std::move(listener)), signals_(std::move(signals)), hooks_(std::move(hooks)) {}
 Service::~Service() = default;
 
 void Service::run() {
+  if (hooks_.ready) hooks_.ready();
   while (!stopping_) {
     bool idle = spawns_.empty() && jobs_.empty();
     if (idle) host_.networks->refill();
@@ -212,7 +213,29 @@ void Service::handle(Request request, const Answer& answer) {
       return;
     case RequestKind::kProcesses:
       return answer(processesOf(host_, request.id), {});
+    case RequestKind::kAnchor:
+      return anchor(std::move(request.head), answer);
+    case RequestKind::kReload:
+      return answer(bodyOf(reload()), {});
   }
+}
+
+void Service::anchor(LogHead head, const Answer& answer) {
+  if (!hooks_.anchor) {
+    return answer(fail(ErrorCode::kUnavailable, "this spawner keeps no audit anchor", "start it with --config").error(),
+                  {});
+  }
+  hooks_.anchor(std::move(head));
+  answer(std::monostate{}, {});
+}
+
+// The new policy holds from the next request on; what a broken one would have said is not guessed.
+Result<void> Service::reload() {
+  if (!hooks_.reread) return {};
+  auto fresh = hooks_.reread();
+  auto done = fresh ? applyPolicy(host_, *std::move(fresh)) : Result<void>(std::unexpected(std::move(fresh).error()));
+  logLine(done ? "policy: read again" : "policy: the old one stays in force: " + done.error().message());
+  return done;
 }
 
 void Service::spawn(RoomPlan plan, const Answer& answer) {
@@ -241,7 +264,13 @@ void Service::onSignals() {
   std::array<signalfd_siginfo, 16> infos;
   ssize_t got = ::read(signals_.get(), infos.data(), sizeof infos);
   for (std::size_t i = 0; got > 0 && i < static_cast<std::size_t>(got) / sizeof infos[0]; ++i) {
-    stopping_ = stopping_ || infos[i].ssi_signo != SIGCHLD;
+    if (infos[i].ssi_signo == SIGHUP) {
+      if (hooks_.reloading) hooks_.reloading();
+      (void)reload();  // it said how it went
+      if (hooks_.ready) hooks_.ready();
+    } else {
+      stopping_ = stopping_ || infos[i].ssi_signo != SIGCHLD;
+    }
   }
   // Rooms that ended; agentd knows by its pidfd.
   while (::waitpid(-1, nullptr, WNOHANG) > 0) {

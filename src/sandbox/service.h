@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -19,8 +20,14 @@ namespace agentos::sandbox {
 
 class Service {
  public:
-  // `listener`: a listening SOCK_SEQPACKET socket. `signals`: a signalfd of SIGCHLD, SIGTERM and SIGINT.
-  Service(Host& host, Fd listener, Fd signals);
+  // What lies beyond rooms. Without one, its request is refused.
+  struct Hooks {
+    std::function<void(LogHead)> anchor;     // keeps it, at once or a little later
+    std::function<Result<Policy>()> reread;  // root's policy, as the files say it now
+    std::function<void()> ready, reloading;  // told to who started this program
+  };
+  // `listener`: a listening SOCK_SEQPACKET socket. `signals`: a signalfd of SIGCHLD, SIGTERM, SIGINT and SIGHUP.
+  Service(Host& host, Fd listener, Fd signals, Hooks hooks);
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
@@ -33,6 +40,8 @@ class Service {
   void accept();
   void serve(Connection& connection);
   void handle(Request request, const Answer& answer);
+  void anchor(LogHead head, const Answer& answer);
+  Result<void> reload();
   void spawn(RoomPlan plan, const Answer& answer);
   void adopt(const Request& request, const Answer& answer);
   void onSignals();
@@ -43,6 +52,7 @@ class Service {
 
   Host& host_;
   Fd listener_, signals_;
+  Hooks hooks_;
   bool stopping_ = false;
   std::uint64_t lastNumber_ = 0;
   std::vector<std::unique_ptr<Connection>> connections_;

@@ -41,6 +41,11 @@ class Spawner {
   virtual boost::asio::awaitable<Result<void>> sweep(const InstanceId& id) = 0;
   // pids of pay/, in the host's pid namespace.
   virtual boost::asio::awaitable<Result<std::vector<std::int32_t>>> processes(const InstanceId& id) = 0;
+  // The head of the audit log for root's file: taken over when this returns, on disk within a second or so. The newest
+  // of those that come faster is kept.
+  virtual boost::asio::awaitable<Result<void>> anchor(const LogHead& head) = 0;
+  // Root's policy is read again; kConfig with its place when it is broken, and then the old one stays in force.
+  virtual boost::asio::awaitable<Result<void>> reloadPolicy() = 0;
 };
 
 }  // namespace agentos::sandbox

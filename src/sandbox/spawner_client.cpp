@@ -365,4 +365,16 @@ awaitable<Result<std::vector<std::int32_t>>> SpawnerClient::processes(const Inst
   co_return bodyAs<std::vector<std::int32_t>>(co_await link->ask(std::move(request)));
 }
 
+awaitable<Result<void>> SpawnerClient::anchor(const LogHead& head) {
+  auto link = link_;
+  auto request = about(RequestKind::kAnchor);
+  request.head = head;
+  co_return done(co_await link->ask(std::move(request)));
+}
+
+awaitable<Result<void>> SpawnerClient::reloadPolicy() {
+  auto link = link_;
+  co_return done(co_await link->ask(about(RequestKind::kReload)));
+}
+
 }  // namespace agentos::sandbox

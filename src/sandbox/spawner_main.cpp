@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// agentd-spawner: the privileged program. Reads root's policy, takes its socket, serves.
+// agentd-spawner: the privileged program. Reads root's policy, takes its socket, serves; keeps the audit log's head
+// where agentd cannot reach it.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -11,11 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
+#include "govern/anchor_keeper.h"
 #include "sandbox/channel.h"
 #include "sandbox/host.h"
+#include "sandbox/house.h"
 #include "sandbox/log.h"
 #include "sandbox/policy_file.h"
 #include "sandbox/service.h"
+#include "sandbox/service_manager.h"
 
 namespace {
 
@@ -25,6 +30,7 @@ using namespace agentos::sandbox;
 struct Options {
   int listenFd = -1;
   std::string socket, policyFile, peer;
+  House house;
   std::vector<std::string> mounts;  // PATH or PATH:rw
   Policy policy;
 };
@@ -32,8 +38,15 @@ struct Options {
 void define(CLI::App& app, Options& options) {
   auto* place = app.add_option_group("socket");
   place->add_option("--listen-fd", options.listenFd, "a listening SOCK_SEQPACKET socket that was inherited");
-  place->add_option("--socket", options.socket, "where to listen (0600, agentd's user)");
-  place->require_option(1);
+  place->add_option("--socket", options.socket,
+                    "where to listen (0600, agentd's user); default: the socket that systemd passed, else "
+                    "PREFIX/run/agentd/spawner.sock");
+  place->require_option(0, 1);
+  auto* house = app.add_option_group("house", "agentd's own configuration, from which all of the policy follows");
+  auto* config = house->add_option("--config", options.house.configFile, "agentd.yaml; root's file, nobody else's");
+  house->add_option("--prefix", options.house.prefix, "where etc, var and run lie")->needs(config);
+  house->add_option("--company", options.house.company, "the company directory; wins over the file")->needs(config);
+  house->add_option("--user", options.house.user, "agentd's user; wins over the file")->needs(config);
   app.add_option("--policy", options.policyFile,
                  "YAML with root's `spawner:` section; root's file, nobody else's to write");
   app.add_option("--peer", options.peer, "agentd's user, by name or uid");
@@ -52,7 +65,10 @@ std::string besideThis(const std::string& name) {
   return self.substr(0, self.find_last_of('/') + 1) + name;
 }
 
-Result<Policy> policyFrom(Options options) {
+Result<Policy> policyFrom(Options options, House& house) {
+  if (!options.house.configFile.empty()) {
+    AGENTOS_TRY(options.policy, loadHousePolicy(house));
+  }
   if (!options.peer.empty()) {
     AGENTOS_TRY(UserIds ids, findUser(options.peer));
     options.policy.peerUid = ids.uid, options.policy.peerGid = ids.gid;
@@ -72,32 +88,69 @@ Result<Policy> policyFrom(Options options) {
 }
 
 Result<Fd> listener(const Options& options, const Policy& policy) {
-  if (options.socket.empty()) return Fd(options.listenFd);
-  auto slash = options.socket.find_last_of('/');
-  std::string folder = slash == std::string::npos ? "." : options.socket.substr(0, slash + 1);
+  if (options.listenFd >= 0) return Fd(options.listenFd);
+  if (options.socket.empty()) {
+    AGENTOS_TRY(Fd passed, takePassedSocket("spawner"));
+    if (passed) return passed;
+  }
+  const std::string path = options.socket.empty() ? spawnerSocketOf(options.house) : options.socket;
+  auto slash = path.find_last_of('/');
+  std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   AGENTOS_TRY(Fd directory, openPlain(resolvedPath(folder), O_RDONLY | O_DIRECTORY));
-  return listenAt(directory.get(), options.socket.substr(slash + 1), policy.peerUid, policy.peerGid);
+  return listenAt(directory.get(), path.substr(slash + 1), policy.peerUid, policy.peerGid);
 }
 
 // Blocked before any thread starts, so that all of them have it so.
 Fd takeSignals() {
   sigset_t set;
   ::sigemptyset(&set);
-  for (int number : {SIGCHLD, SIGTERM, SIGINT}) ::sigaddset(&set, number);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, number);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-Result<void> serve(const Options& options) {
+// sd_notify(3): a reload is over when it says READY again, and says when it began.
+void sayReloading() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto micros = std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+  notifyManager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(micros));
+}
+
+void sayReady(const Host& host) {
+  notifyManager("READY=1\nSTATUS=Rooms in " + host.policy.cgroupRoot + ", " +
+                std::to_string(host.policy.mounts.size()) + " trees to mount from");
+}
+
+// `keeper`: absent without --config, as in tests of the rooms alone.
+Service::Hooks hooksOf(Options& options, const Host& host, govern::AnchorKeeper* keeper) {
+  Service::Hooks hooks;
+  if (keeper != nullptr) {
+    hooks.anchor = [keeper](const LogHead& head) { keeper->offer({head.sequence, head.hash}); };
+  }
+  hooks.reread = [&options] { return policyFrom(options, options.house); };
+  hooks.ready = [&host] { sayReady(host); };
+  hooks.reloading = sayReloading;
+  return hooks;
+}
+
+Result<void> serve(Options& options) {
   if (::geteuid() != 0)
     return fail(ErrorCode::kDenied, "agentd-spawner needs root", "start it by its unit, or let agentd do it as root");
   Fd signals = takeSignals();
   if (!signals) return failErrno(errno, "signalfd");
-  AGENTOS_TRY(Policy policy, policyFrom(options));
+  AGENTOS_TRY(Policy policy, policyFrom(options, options.house));
   AGENTOS_CHECK(checkPolicy(policy));
   AGENTOS_TRY(Fd socket, listener(options, policy));
   AGENTOS_TRY(auto host, openHost(std::move(policy)));
-  Service(*host, std::move(socket), std::move(signals)).run();
+  SystemClock clock;
+  std::optional<govern::AnchorKeeper> keeper;
+  if (!options.house.configFile.empty()) {
+    keeper.emplace(auditAnchorOf(options.house), clock,
+                   [](const Error& error) { logLine("audit anchor: " + error.message()); });
+  }
+  Service(*host, std::move(socket), std::move(signals), hooksOf(options, *host, keeper ? &*keeper : nullptr)).run();
+  notifyManager("STOPPING=1");
   return {};
 }
 

@@ -69,8 +69,8 @@ struct ApiServices {
   // GET /v1/system: platform, limits, paths, counts; anything a person wants to know about this daemon.
   std::function<Json()> systemInfo;
   // POST /v1/system/reload: contracts and configuration again; the report as JSON
-  // ({"added":[],"changed":[],"removed":[],"problems":[]}).
-  std::function<Result<Json>(const std::string& actor)> reload;
+  // ({"added":[],"changed":[],"removed":[],"problems":[],"configuration":{"changed":[],"needs_restart":[],"kept":false}}).
+  std::function<boost::asio::awaitable<Result<Json>>(std::string actor)> reload;
   // GET /readyz: empty when ready, else why not.
   std::function<std::string()> notReady;
 };

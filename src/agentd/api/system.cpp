@@ -31,9 +31,11 @@ Response system(const ApiServices& api, const Request&) {
   return http::json(view);
 }
 
-Response reload(const ApiServices& api, const Request& request) {
-  if (!api.reload) return http::problem({ErrorCode::kUnavailable, "this agentd cannot reload", "restart it", 0, {}});
-  return http::answer(api.reload(actorOf(request)), [](const Json& report) { return http::json(report); });
+boost::asio::awaitable<Response> reload(const ApiServices& api, http::RequestPtr request) {
+  if (!api.reload)
+    co_return http::problem({ErrorCode::kUnavailable, "this agentd cannot reload", "restart it", 0, {}});
+  auto report = co_await api.reload(actorOf(*request));
+  co_return http::answer(report, [](const Json& json) { return http::json(json); });
 }
 
 // The text format of Prometheus, version 0.0.4.
@@ -143,7 +145,8 @@ void addSystemRoutes(http::Router& router, const ApiServices& api) {
   get("/metrics", kMember, metrics);
   get("/v1/system", kMember, system);
   router.add(
-      {"POST", "/v1/system/reload", kAdmin, plainly([&api](const Request& request) { return reload(api, request); })});
+      {"POST", "/v1/system/reload", kAdmin,
+       [&api](http::RequestPtr request, http::Stream&) { return reload(api, std::move(request)); }});
 }
 
 }  // namespace agentos::agentd

@@ -171,7 +171,7 @@ void readModelKey(ModelSource& source, const YamlNode::Entry& entry, Path where,
   } else if (entry.key == "base_url") {
     source.baseUrl = value();
   } else if (entry.key == "key_file") {
-    source.keyFile = absolutePath(value(), reader.directory);
+    source.keyFile = value().starts_with("credential:") ? value() : absolutePath(value(), reader.directory);
   } else if (entry.key == "models") {
     source.models = listOf(entry.value, path, reader, "model names");
   } else {

@@ -2,6 +2,7 @@
 #include "agentd/config/models.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "models/openai_driver.h"
@@ -25,6 +26,12 @@ models::ModelSpec specOf(const Config& config, const std::string& written) {
   return spec;
 }
 
+constexpr std::string_view kCredential = "credential:";
+
+bool isPlainName(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos;
+}
+
 Result<std::unique_ptr<models::ModelDriver>> openDriver(const ModelSource& source,
                                                         const std::vector<std::string>& names,
                                                         const boost::asio::any_io_executor& executor) {
@@ -35,13 +42,27 @@ Result<std::unique_ptr<models::ModelDriver>> openDriver(const ModelSource& sourc
   models::OpenAiConfig config;
   config.name = source.baseUrl;
   config.baseUrl = source.baseUrl;
-  config.apiKeyFile = source.keyFile;
+  AGENTOS_TRY(config.apiKeyFile, keyPath(source.keyFile));
   config.models = names;
   AGENTOS_TRY(std::unique_ptr<models::ModelDriver> driver, models::OpenAiDriver::open(executor, std::move(config)));
   return driver;
 }
 
 }  // namespace
+
+Result<std::string> keyPath(const std::string& keyFile) {
+  if (!keyFile.starts_with(kCredential)) return keyFile;
+  const std::string name = keyFile.substr(kCredential.size());
+  if (!isPlainName(name)) {
+    return fail(ErrorCode::kConfig, "key_file: \"" + keyFile + "\" names no credential", "credential:key_NAME");
+  }
+  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  if (directory == nullptr) {
+    return fail(ErrorCode::kConfig, "key_file: \"" + keyFile + "\": this agentd was given no credentials",
+                "run it by its unit, which loads /etc/agentd/keys, or name a file");
+  }
+  return std::string(directory) + "/" + name;
+}
 
 Result<void> openModels(const Config& config, const boost::asio::any_io_executor& executor,
                         models::ModelRegistry& registry) {

@@ -35,9 +35,13 @@ void describeActs(CLI::App& app, Options& options) {
       ->type_name("FORMAT")
       ->expected(0, 1)
       ->check(CLI::IsMember({"", "true", "markdown", "yaml", "man", "keys"}).description(""));
-  act("--serve", Options::Act::kServe, "run as the daemon proper, unprivileged (units and the launcher)");
+  act("--serve", Options::Act::kServe,
+      "be the daemon alone, unprivileged: what agentd.service runs, beside agentd-spawner and agentd-keeper; it takes "
+      "the socket that systemd passes");
+  act("--prepare", Options::Act::kPrepare,
+      "as root: make agentd's directories with their owners, install the runtime that ships with it, and exit");
   app.add_option("--socket-fd", options.socketFd, "the API socket, inherited")->group("");
-  app.add_option("--anchor-fd", options.anchorFd, "where heads of the audit log go, inherited")->group("");
+  app.add_option("--ready-fd", options.readyFd, "a pipe that hears of the first readiness, inherited")->group("");
 }
 
 }  // namespace

@@ -12,12 +12,12 @@
 namespace agentos::agentd {
 
 struct Options {
-  enum class Act : std::uint8_t { kRun, kServe, kCheck, kVersion, kReference, kHelp } act = Act::kRun;
+  enum class Act : std::uint8_t { kRun, kServe, kPrepare, kCheck, kVersion, kReference, kHelp } act = Act::kRun;
   std::string prefix, config, company, user, help;
   std::string referenceFormat;  // of kReference
   std::vector<std::string> contracts;
   // Internal, from the launcher to the daemon proper: descriptors it inherited, -1 for none.
-  int socketFd = -1, anchorFd = -1;
+  int socketFd = -1, readyFd = -1;
   std::vector<std::string> words;  // the command line as given, for the child
 };
 

@@ -30,6 +30,8 @@ struct Paths {
   std::string instanceLog(const InstanceId& id) const { return log() + "/" + id.str(); }
   std::string run() const { return prefix + "/run/agentd"; }
   std::string socket() const { return run() + "/agentd.sock"; }
+  // Where the keeper writes which control group is its own, for the spawner.
+  std::string cgroupFile() const { return run() + "/cgroup"; }
   std::string spawnerSocket() const { return run() + "/spawner.sock"; }
 };
 

@@ -43,17 +43,15 @@ Result<std::string> cgroupRoot(const Paths& paths) {
   return mount + "/" + name;
 }
 
-void addMount(ChildPlan& plan, const std::string& path, bool writable) {
-  if (path.empty()) return;
-  plan.command.push_back("--mount");
-  plan.command.push_back(path + (writable ? ":rw" : ""));
-}
-
 }  // namespace
 
 Result<void> runKeeper(const Config& config) {
   AGENTOS_TRY(const std::string root, cgroupRoot(config.paths));
-  return runToEnd({"agentd-keeper", {helperDirectory() + "/agentd-keeper", "--once", "--root", root}, {}, {}});
+  return runToEnd(
+      {"agentd-keeper",
+       {helperDirectory() + "/agentd-keeper", "--once", "--root", root, "--tell", config.paths.cgroupFile()},
+       {},
+       {}});
 }
 
 Result<void> removeKeeper(const Config& config) {
@@ -68,26 +66,14 @@ void removeEmptyKeeper(const Config& config) {
   ::rmdir(root->c_str());  // refused by the kernel while a room's group is there
 }
 
-Result<ChildPlan> spawnerPlan(const Config& config) {
-  const Paths& paths = config.paths;
-  AGENTOS_TRY(const std::string root, cgroupRoot(paths));
-  ChildPlan plan{"agentd-spawner", {helperDirectory() + "/agentd-spawner"}, {}, {}};
-  for (const auto& [flag, value] : std::vector<std::pair<std::string, std::string>>{{"--socket", paths.spawnerSocket()},
-                                                                                    {"--peer", config.user},
-                                                                                    {"--state", paths.state()},
-                                                                                    {"--logs", paths.log()},
-                                                                                    {"--run", paths.run()},
-                                                                                    {"--cgroup", root}}) {
-    plan.command.push_back(flag);
-    plan.command.push_back(value);
-  }
-  if (config.hasSpawnerPolicy) plan.command.insert(plan.command.end(), {"--policy", config.file});
-  addMount(plan, paths.scratch(), true);
-  addMount(plan, paths.instances(), false);
-  addMount(plan, paths.runtime(), false);
-  addMount(plan, config.runtime, false);
-  addMount(plan, config.company, true);
-  for (const auto& path : config.policy.mounts) addMount(plan, path, true);
+ChildPlan spawnerPlan(const Config& config, const Options& options) {
+  ChildPlan plan{"agentd-spawner", {helperDirectory() + "/agentd-spawner", "--config", config.file}, {}, {}};
+  auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) plan.command.insert(plan.command.end(), {flag, value});
+  };
+  add("--prefix", config.paths.prefix);
+  add("--user", options.user);
+  if (!options.company.empty()) add("--company", config.company);
   return plan;
 }
 

@@ -13,7 +13,7 @@ Result<void> runKeeper(const Config& config);
 Result<void> removeKeeper(const Config& config);
 // Removes it only when no room is in it.
 void removeEmptyKeeper(const Config& config);
-// agentd-spawner, with what rooms of this configuration may mount.
-Result<ChildPlan> spawnerPlan(const Config& config);
+// agentd-spawner, which reads the same configuration itself (sandbox/house.h); what the command line said goes along.
+ChildPlan spawnerPlan(const Config& config, const Options& options);
 
 }  // namespace agentos::agentd

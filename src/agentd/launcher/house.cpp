@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -103,6 +104,16 @@ Result<void> makeHouse(const Paths& paths, const UserIdentity& user) {
   return {};
 }
 
+void removeEmptyRun(const Paths& paths) {
+  ::rmdir((paths.run() + "/template").c_str());
+  if (::rmdir((paths.run() + "/instances").c_str()) == 0) {
+    std::error_code ignored;
+    std::filesystem::remove_all(paths.run() + "/slots", ignored);  // root's; which ranges of ids rooms had
+    ::unlink(paths.cgroupFile().c_str());
+  }
+  if (!paths.prefix.empty()) ::rmdir(paths.run().c_str());
+}
+
 // Rooms hold the directory they began with: the same slot is left alone, and one that changes goes aside, not away,
 // until the next change.
 Result<void> installRuntime(const Paths& paths, const std::string& programDirectory) {
@@ -123,6 +134,19 @@ Result<void> installRuntime(const Paths& paths, const std::string& programDirect
     return {};
   }
   return {};
+}
+
+void fitApiSocket(const Config& config) {
+  const std::string path = config.paths.socket();
+  const mode_t mode = static_cast<mode_t>(config.socketMode);
+  if (::chmod(path.c_str(), mode) != 0) {
+    spdlog::warn("{}", failErrno(errno, "cannot set the mode of " + path + ", which stays as agentd.socket says",
+                                 "ReadWritePaths=/run/agentd in agentd.service")
+                           .error()
+                           .message());
+  }
+  const group* admins = config.adminGroup.empty() ? nullptr : ::getgrnam(config.adminGroup.c_str());
+  if (admins != nullptr) addAclGroup(path, mode, admins->gr_gid);
 }
 
 Result<Fd> openApiSocket(const Config& config, const UserIdentity& user) {

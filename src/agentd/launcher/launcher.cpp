@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -15,15 +16,14 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
-#include "agentd/launcher/anchor_pipe.h"
 #include "agentd/launcher/child.h"
 #include "agentd/launcher/helpers.h"
 #include "agentd/launcher/house.h"
 #include "agentd/launcher/serve.h"
 #include "agentd/log.h"
 #include "base/files.h"
-#include "govern/anchor.h"
 
 namespace agentos::agentd {
 namespace {
@@ -33,7 +33,7 @@ using TimePoint = Steady::time_point;
 
 constexpr std::chrono::seconds kEndMargin{30};  // beyond twice the grace, until the daemon is killed
 constexpr std::chrono::seconds kSpawnerEnd{5};
-constexpr std::chrono::seconds kAnchorEvery{1};
+constexpr std::chrono::milliseconds kHolderEnd{2000};  // of a daemon whose launcher was killed
 
 struct Kept {
   ChildPlan plan;
@@ -60,20 +60,19 @@ class Launcher {
   void end();
   void endSpawner();
   void cleanUp();
-  void anchor();
-  void keepHead();
+  void hearReady();
+  void reload();
 
   const Options& options_;
   Config config_;
   UserIdentity user_;
-  Fd lock_, socket_, signals_, headsIn_, headsOut_;
+  Fd lock_, socket_, signals_, readyIn_, readyOut_;
   Kept spawner_, daemon_;
   bool ending_ = false, over_ = false;
   bool served_ = false;  // the daemon was ready once: from then on its end is an accident, as one by a signal always is
   std::optional<TimePoint> killAt_;
-  std::optional<govern::AuditHead> head_;  // the newest, not anchored yet
-  TimePoint anchoredAt_{};
   int status_ = 0;
+  bool agentsStopped_ = false;  // by the daemon itself, at its clean end
 };
 
 std::string describeStatus(int status) {
@@ -82,11 +81,30 @@ std::string describeStatus(int status) {
   return "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
+// The units' daemon, or the half of a launcher that was killed and is dying, holds the state.
+Result<void> refuseOtherDaemon(const Paths& paths) {
+  AGENTOS_TRY(auto state, openDirectory(paths.state()));
+  auto lock = openBeneath(state.get(), "agentd.lock", O_RDONLY | O_CLOEXEC);
+  if (!lock) return {};  // none has ever run
+  const auto until = Steady::now() + kHolderEnd;
+  while (::flock(lock->get(), LOCK_SH | LOCK_NB) != 0) {
+    if (Steady::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      continue;
+    }
+    std::string holder = readAll(lock->get(), 64).value_or("?");
+    while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+    return fail(ErrorCode::kAlreadyRunning, "an agentd --serve runs already with pid " + holder,
+                "stop it first (systemctl stop agentd.socket agentd), or use another --prefix");
+  }
+  return {};
+}
+
 Result<void> Launcher::openPipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return failErrno(errno, "cannot make a pipe");
-  headsIn_.reset(ends[0]);
-  headsOut_.reset(ends[1]);
+  readyIn_.reset(ends[0]);
+  readyOut_.reset(ends[1]);
   return {};
 }
 
@@ -107,16 +125,16 @@ Result<void> Launcher::prepare() {
   AGENTOS_CHECK(makeHouse(config_.paths, user_));
   AGENTOS_TRY(auto run, openDirectory(config_.paths.run()));
   AGENTOS_TRY(lock_, lockPidFile(run.get(), "agentd.pid"));
+  AGENTOS_CHECK(refuseOtherDaemon(config_.paths));
   AGENTOS_CHECK(installRuntime(config_.paths, programDirectory()));
   AGENTOS_CHECK(takeSignals());
   AGENTOS_CHECK(openPipe());
   AGENTOS_CHECK(runKeeper(config_));
   AGENTOS_TRY(socket_, openApiSocket(config_, user_));
-  AGENTOS_TRY(spawner_.plan, spawnerPlan(config_));
+  spawner_.plan = spawnerPlan(config_, options_);
   daemon_.plan = {"agentd", {programDirectory() + "/agentd", "--serve"}, user_, {}};
   daemon_.plan.command.insert(daemon_.plan.command.end(), options_.words.begin(), options_.words.end());
-  for (const auto& [flag, fd] :
-       {std::pair{"--socket-fd=", socket_.get()}, std::pair{"--anchor-fd=", headsOut_.get()}}) {
+  for (const auto& [flag, fd] : {std::pair{"--socket-fd=", socket_.get()}, std::pair{"--ready-fd=", readyOut_.get()}}) {
     daemon_.plan.command.push_back(flag + std::to_string(fd));
     daemon_.plan.keepFds.push_back(fd);
   }
@@ -150,8 +168,7 @@ void Launcher::startDue() {
 
 int Launcher::untilNext() const {
   std::optional<TimePoint> next;
-  const auto anchorAt = head_ ? std::optional(anchoredAt_ + kAnchorEvery) : std::nullopt;
-  for (const auto& when : {spawner_.startAt, daemon_.startAt, killAt_, anchorAt}) {
+  for (const auto& when : {spawner_.startAt, daemon_.startAt, killAt_}) {
     if (when && (!next || *when < *next)) next = when;
   }
   if (!next) return -1;
@@ -167,7 +184,7 @@ void Launcher::obey() {
         reap();
         break;
       case SIGHUP:
-        if (daemon_.pid > 0) ::kill(daemon_.pid, SIGHUP);
+        reload();
         break;
       default:
         end();
@@ -190,7 +207,10 @@ void Launcher::ended(Kept& kept, int status) {
   if (ending_) {
     if (isDaemon) {
       over_ = true;
-      status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+      agentsStopped_ = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+      // SIGTERM itself: it was not ready yet, and agents are left to the next one.
+      const bool early = WIFSIGNALED(status) && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT);
+      status_ = early ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     }
     return;
   }
@@ -199,6 +219,7 @@ void Launcher::ended(Kept& kept, int status) {
                    code == kExitRefused)) {  // its last word, no accident
     over_ = ending_ = true;
     status_ = code < 0 ? 1 : code;
+    agentsStopped_ = code == 0;
     return;
   }
   const auto wait = kept.backoff.ended(Steady::now());
@@ -219,22 +240,19 @@ void Launcher::end() {
   killAt_ = Steady::now() + config_.stopGrace * 2 + kEndMargin;
 }
 
-// Once a second at most, whatever the daemon sends: a hostile one could have the honest heads thinned out
-// (govern/anchor.h).
-void Launcher::anchor() {
-  if (auto newest = receiveHead(headsIn_.get())) {
-    served_ = true;
-    head_ = std::move(newest);
-  }
-  if (head_ && Steady::now() - anchoredAt_ >= kAnchorEvery) keepHead();
+void Launcher::hearReady() {
+  char word = 0;
+  if (!served_ && ::read(readyIn_.get(), &word, 1) == 1) served_ = true;
 }
 
-void Launcher::keepHead() {
-  if (auto kept = govern::appendAnchor(config_.paths.auditAnchor(), *head_, SystemClock().now()); !kept) {
-    logAs("audit.anchor_failed", "audit anchor: " + kept.error().message());
+// The daemon reads and judges the configuration, and has the spawner read root's part of it; what concerns the end of
+// all of them is the launcher's own to know.
+void Launcher::reload() {
+  if (auto fresh = configFor(options_)) {
+    config_.stopAgents = fresh->stopAgents;
+    config_.stopGrace = fresh->stopGrace;
   }
-  head_.reset();
-  anchoredAt_ = Steady::now();
+  if (daemon_.pid > 0) ::kill(daemon_.pid, SIGHUP);
 }
 
 void Launcher::endSpawner() {
@@ -250,10 +268,8 @@ void Launcher::endSpawner() {
 }
 
 void Launcher::cleanUp() {
-  anchor();
-  if (head_) keepHead();
   endSpawner();
-  if (config_.stopAgents == StopAgents::kStop && status_ == 0) {
+  if (config_.stopAgents == StopAgents::kStop && agentsStopped_) {
     if (auto removed = removeKeeper(config_); !removed) spdlog::warn("{}", removed.error().message());
   } else {
     removeEmptyKeeper(config_);
@@ -261,16 +277,17 @@ void Launcher::cleanUp() {
   ::unlink(config_.paths.socket().c_str());
   ::unlink(config_.paths.spawnerSocket().c_str());
   ::unlink((config_.paths.run() + "/agentd.pid").c_str());
+  removeEmptyRun(config_.paths);
 }
 
 int Launcher::run() {
   start(spawner_);
   start(daemon_);
   while (!over_) {
-    std::array<pollfd, 2> waits{pollfd{signals_.get(), POLLIN, 0}, pollfd{headsIn_.get(), POLLIN, 0}};
+    std::array<pollfd, 2> waits{pollfd{signals_.get(), POLLIN, 0}, pollfd{served_ ? -1 : readyIn_.get(), POLLIN, 0}};
     ::poll(waits.data(), waits.size(), untilNext());
     obey();
-    anchor();
+    hearReady();
     startDue();
   }
   cleanUp();
@@ -299,6 +316,22 @@ int runLauncher(const Options& options) {
     return infoOf(ready.error().code).exitStatus;
   }
   return launcher.run();
+}
+
+int runPrepare(const Options& options) {
+  auto config = configFor(options);
+  startLogging("agentd-prepare", config ? config->logFormat : LogFormat::kAuto, config ? config->logLevel : "info");
+  auto prepare = [&]() -> Result<void> {
+    AGENTOS_TRY(const Config house, config);
+    AGENTOS_TRY(const auto user, findUser(house.user));
+    AGENTOS_CHECK(makeHouse(house.paths, user));
+    return installRuntime(house.paths, programDirectory());
+  };
+  if (auto done = prepare(); !done) {
+    spdlog::critical("{}", done.error().message());
+    return infoOf(done.error().code).exitStatus;
+  }
+  return 0;
 }
 
 }  // namespace agentos::agentd

@@ -74,6 +74,8 @@ class SupervisorImpl final : public Supervisor {
   boost::asio::awaitable<void> settle(InstancePtr instance, bool launched);  // it ended, or never began, meanwhile
   int instancesDir() const { return instancesDir_.get(); }
   const SupervisorSettings& settings() const { return settings_; }
+  // For the runs to come; paths stay.
+  void changeSettings(SupervisorSettings settings) { settings_ = std::move(settings); }
 
   // Nothing is spawned or restarted from now on.
   void refuseSpawns() { refusing_ = true; }

@@ -58,7 +58,9 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   void open() { std::exchange(gate, nullptr)->cancel(); }
   bool killsEnd = true;  // a kill ends the room with signal 9
-  int adoptions = 0;
+  int adoptions = 0, policyReloads = 0;
+  std::vector<sandbox::LogHead> anchored;
+  std::optional<Error> policyProblem;  // what a reload of root's policy answers
 
   // agent-init's exit record, and its end. Without a record: it vanished.
   void end(const InstanceId& id, std::optional<sandbox::ExitRecord> record) {
@@ -139,6 +141,15 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   Task<Result<std::vector<std::int32_t>>> processes(const InstanceId& id) override {
     co_return std::vector<std::int32_t>{rooms.at(id).identity.pid};
+  }
+  Task<Result<void>> anchor(const sandbox::LogHead& head) override {
+    anchored.push_back(head);
+    co_return Result<void>();
+  }
+  Task<Result<void>> reloadPolicy() override {
+    ++policyReloads;
+    if (policyProblem) co_return std::unexpected(*policyProblem);
+    co_return Result<void>();
   }
 
  private:

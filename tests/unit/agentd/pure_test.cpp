@@ -2,11 +2,6 @@
 // The supervisor's judgements, without a supervisor.
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
-#include <array>
-
-#include "agentd/launcher/anchor_pipe.h"
 #include "agentd/launcher/child.h"
 #include "agentd/scheduler/due.h"
 #include "agentd/supervisor/end_of_run.h"
@@ -179,22 +174,6 @@ TEST(StartBackoff, DoublesUpToTenSecondsAndBeginsAgainAfterALongLife) {
   EXPECT_EQ(waits, (std::vector<std::int64_t>{100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000}));
   backoff.started(now);
   EXPECT_EQ(backoff.ended(now + 31s).count(), 100);
-}
-
-TEST(AnchorPipe, TheNewestHeadArrivesAndRubbishDoesNot) {
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
-  const Fd in(ends[0]), out(ends[1]);
-  EXPECT_FALSE(receiveHead(in.get()));
-  sendHead(out.get(), {7, std::string(64, 'a')});
-  sendHead(out.get(), {8, std::string(64, 'b')});
-  sendHead(out.get(), {9, "short"});
-  auto head = receiveHead(in.get());
-  ASSERT_TRUE(head);
-  EXPECT_EQ(head->sequence, 8U);
-  const std::string rubbish(72, '\n');
-  ASSERT_EQ(::write(out.get(), rubbish.data(), rubbish.size()), 72);
-  EXPECT_FALSE(receiveHead(in.get())) << "a line break would forge an anchor line";
 }
 
 TEST(FindUser, RefusesRootAndWhoIsNotThereNamingTheFlag) {

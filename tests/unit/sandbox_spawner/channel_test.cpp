@@ -3,14 +3,17 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "base/files.h"
 
@@ -94,6 +97,31 @@ TEST(Channel, ASocketIsReplacedAndReached) {
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
   EXPECT_TRUE(connectTo(directory.get(), "s"));
   EXPECT_FALSE(listenAt(directory.get(), std::string(100, 'x'), 0, 0));
+  std::filesystem::remove_all(pattern);
+}
+
+// Whoever looks, at whatever moment, under whatever umask, never sees it open to others.
+TEST(Channel, TheSocketHasItsModeFromTheFirstMoment) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "agentos-test-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  Fd directory = *openDirectory(pattern);
+  const mode_t before = ::umask(0);
+  std::atomic<bool> over = false;
+  std::atomic<int> wrong = 0, seen = 0;
+  std::thread looker([&] {
+    while (!over) {
+      struct stat info{};
+      if (::fstatat(directory.get(), "s", &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      ++seen;
+      if ((info.st_mode & 0777U) != 0600U) ++wrong;
+    }
+  });
+  for (int i = 0; i < 2000; ++i) EXPECT_TRUE(listenAt(directory.get(), "s", ::getuid(), ::getgid()));
+  over = true;
+  looker.join();
+  ::umask(before);
+  EXPECT_GT(seen, 0);
+  EXPECT_EQ(wrong, 0);
   std::filesystem::remove_all(pattern);
 }
 

@@ -33,7 +33,9 @@ Request make(RequestKind kind) {
   request.kind = kind;
   if (kind == RequestKind::kSpawn) {
     request.plan = fullPlan();
-  } else if (kind != RequestKind::kPlatform && kind != RequestKind::kList) {
+  } else if (kind == RequestKind::kAnchor) {
+    request.head = {812, std::string(63, '0') + "a"};
+  } else if (kind != RequestKind::kPlatform && kind != RequestKind::kList && kind != RequestKind::kReload) {
     request.id = kId;
   }
   if (kind == RequestKind::kAdopt) request.identity = {77, 123456789, "boot", 42, 7};
@@ -41,7 +43,7 @@ Request make(RequestKind kind) {
 }
 
 TEST(Protocol, EveryRequestComesBackAsItWas) {
-  for (int kind = 1; kind <= 9; ++kind) {
+  for (int kind = 1; kind <= 11; ++kind) {
     Request request = make(static_cast<RequestKind>(kind));
     auto packet = packRequest(request);
     ASSERT_TRUE(packet);
@@ -49,6 +51,19 @@ TEST(Protocol, EveryRequestComesBackAsItWas) {
     auto back = unpackRequest(*packet);
     ASSERT_TRUE(back) << back.error().message();
     EXPECT_EQ(*back, request) << nameOf(request.kind);
+  }
+}
+
+// It becomes a line of root's file: a line break in it would forge another one.
+TEST(Protocol, OnlyAHashIsAHead) {
+  const std::string good(64, 'f');
+  for (const std::string& hash :
+       {std::string(), good.substr(1), good + "f", std::string(64, 'F'), std::string(63, 'f') + "\n",
+        std::string(63, 'f') + " ", std::string(31, 'f') + "\n9 " + std::string(30, 'f')}) {
+    Request request = make(RequestKind::kAnchor);
+    request.head.hash = hash;
+    auto packet = packRequest(request);
+    EXPECT_EQ(unpackRequest(*packet).error().code, ErrorCode::kSandboxProtocol) << hash;
   }
 }
 
