@@ -8,7 +8,7 @@ MODEL_URL ?=
 MODEL ?=
 MODEL_KEY_FILE ?=
 
-.PHONY: help deps programs build run test test-unit test-long test-fuzz bench asan tsan tidy format check-format clean
+.PHONY: package help deps programs build run test test-unit test-long test-fuzz bench asan tsan tidy format check-format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -23,6 +23,10 @@ programs: deps ## build the programs of the release preset into build/release/bi
 
 build: programs ## the programs, their tests and benches
 	@cmake --build --preset release -j $(JOBS)
+
+package: build ## agentd_VERSION_ARCH.deb and agentd-VERSION.tar.gz, in build/release
+	@cmake --build --preset release --target package_tarball package > $(RELEASE)-package.log 2>&1 || { cat $(RELEASE)-package.log; exit 1; }
+	@ls -l $(RELEASE)/agentd*.deb $(RELEASE)/agentd-*.tar.gz
 
 run: programs ## a company of five agents at work, before your eyes (MODEL_URL=… MODEL=… for a real model)
 	@demo/run --bin $(RELEASE)/bin $(if $(MODEL_URL),--model-url $(MODEL_URL)) $(if $(MODEL),--model $(MODEL)) \

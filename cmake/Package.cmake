@@ -40,8 +40,10 @@ install(FILES ${profiles} DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/apparmor.
 install(DIRECTORY DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/agents)
 
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
-install(FILES README.md ${pages} docs/openapi.json DESTINATION ${doc})
+install(FILES README.md ${pages} DESTINATION ${doc})
 install(FILES ${packaging}/debian/copyright DESTINATION ${doc})
+
+install(FILES ${packaging}/lintian/agentd DESTINATION share/lintian/overrides)
 
 include(PackageGenerated)  # agentd.yaml, man pages, completions: made by the programs that they are about
 include(PackageDebian)

@@ -25,5 +25,37 @@ agentos_generated(completion.fish DESTINATION share/fish/vendor_completions.d RE
 agentos_generated(changelog.gz DESTINATION ${doc}
                   COMMAND gzip -9nc "${packaging}/debian/changelog" DEPENDS "${packaging}/debian/changelog")
 
+# The manual. A page of agentctl is what the tree of commands says, and what man/ has to add under the same name.
+find_program(SCDOC scdoc)
+if(SCDOC)
+  set(manual_agentctl spawn ps status inspect pause resume stop kill restart wait logs events contract company task msg cycle model
+      cost audit system completion)
+  function(agentos_manual page section)  # agentos_manual(agentctl-task 1 COMMAND …): COMMAND prints the scdoc
+    set(extra "${PROJECT_SOURCE_DIR}/man/${page}.${section}.more.scd")
+    set(file "${generated}/${page}.${section}.gz")
+    set(rest)
+    if(EXISTS "${extra}")
+      set(rest "${extra}")
+    endif()
+    list(JOIN ARGN " " command)
+    add_custom_command(OUTPUT "${file}" COMMAND sh -c "{ ${command} && cat /dev/null ${rest}; } | ${SCDOC} | gzip -9n > ${file}"
+                       DEPENDS agentd agentctl ${rest} COMMENT "Writing ${page}(${section})" VERBATIM)
+    set_property(GLOBAL APPEND PROPERTY AGENTOS_GENERATED "${file}")
+    install(FILES "${file}" DESTINATION share/man/man${section})
+  endfunction()
+  agentos_manual(agentctl 1 "$<TARGET_FILE:agentctl>" __manual)
+  foreach(name IN LISTS manual_agentctl)
+    agentos_manual(agentctl-${name} 1 "$<TARGET_FILE:agentctl>" __manual ${name})
+  endforeach()
+  agentos_manual(agent-contract 5 "$<TARGET_FILE:agentctl>" __manual --contract)
+  agentos_manual(agentd.yaml 5 "$<TARGET_FILE:agentd>" --reference=man)
+  foreach(page agentd.8 agentd-spawner.8 agentd-keeper.8 company.7)
+    string(REGEX MATCH "^(.*)\\.([0-9])$" split ${page})
+    agentos_manual(${CMAKE_MATCH_1} ${CMAKE_MATCH_2} cat "${PROJECT_SOURCE_DIR}/man/${page}.scd")
+  endforeach()
+else()
+  message(WARNING "scdoc not found: there will be no manual pages (apt-get install scdoc)")
+endif()
+
 get_property(files GLOBAL PROPERTY AGENTOS_GENERATED)
 add_custom_target(package_files ALL DEPENDS ${files})

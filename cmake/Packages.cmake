@@ -25,6 +25,17 @@ agentos_require(systemd libsystemd-dev libsystemd)
 agentos_require(cgroup libcgroup-dev libcgroup)
 agentos_require(cli11 libcli11-dev CLI11)
 
+# A package is to run on the next distribution too, where yaml-cpp, spdlog and fmt have other sonames: in it they are part
+# of the programs. Elsewhere the shared ones build faster.
+option(AGENTOS_PORTABLE "Link what has another soname on another distribution into the programs" OFF)
+if(AGENTOS_PORTABLE)
+  find_library(YAML_CPP_ARCHIVE libyaml-cpp.a REQUIRED)
+  set_target_properties(agentos_dep_yaml PROPERTIES INTERFACE_LINK_LIBRARIES "${YAML_CPP_ARCHIVE}")
+  target_include_directories(agentos_dep_yaml SYSTEM INTERFACE ${yaml_INCLUDE_DIRS})
+  set_target_properties(agentos_dep_spdlog PROPERTIES INTERFACE_LINK_LIBRARIES "")
+  target_compile_definitions(agentos_dep_spdlog INTERFACE SPDLOG_FMT_EXTERNAL FMT_HEADER_ONLY)
+endif()
+
 find_package(Boost 1.81 QUIET)
 if(NOT Boost_FOUND)
   message(FATAL_ERROR "Boost 1.81 or newer not found: apt-get install libboost1.81-dev (`make deps` installs everything)")

@@ -9,6 +9,8 @@
 #include "agentctl/completion.h"
 #include "agentctl/fields.h"
 #include "agentctl/groups.h"
+#include "agentctl/manual.h"
+#include "agentctl/refusal.h"
 #include "agentctl/version.h"
 #include "base/text.h"
 
@@ -18,12 +20,12 @@ namespace {
 constexpr int kUsage = 2;
 
 void addGlobalOptions(CLI::App& app, GlobalOptions& options) {
-  app.add_option("--socket", options.socket, "agentd's socket (else AGENTD_SOCKET, else --prefix)")->type_name("PATH");
+  app.add_option("--socket", options.socket, "agentd's socket (else --prefix, else AGENTD_SOCKET)")->type_name("PATH");
   app.add_option("--prefix", options.prefix, "the root of a private instance: DIR/run/agentd/agentd.sock")
       ->type_name("DIR");
-  app.add_option("-o,--output", options.format, "table (default), wide, json, yaml or name")
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}).description(""));
+  const std::vector<std::string> formats = {"table", "wide", "json", "yaml", "name"};
+  auto* format = app.add_option("-o,--output", options.format, "table (default), wide, json, yaml or name");
+  offerWords(*format->type_name("FORMAT")->check(CLI::IsMember(formats).description("")), formats);
   app.add_option("--request-timeout", options.requestTimeout, "how long one answer may take (30s)")->type_name("30s");
   app.add_flag("--no-color", options.noColour, "no colour, even on a terminal (NO_COLOR says the same)");
   app.add_flag("-q,--quiet", options.quiet, "no messages but errors");
@@ -43,6 +45,7 @@ void addCommands(CLI::App& app, Handler& chosen) {
   addAuditCommands(root);
   addSystemCommands(root);
   addCompletionCommands(root, app);
+  addManualCommand(root, app);
 }
 
 // The command that parsing got to.
@@ -123,7 +126,7 @@ int perform(const GlobalOptions& options, const Handler& handler) {
     outcome = handler(session);
   }
   if (outcome) return *outcome;
-  complain(outcome.error().message());
+  complain(describeError(outcome.error()));
   return infoOf(outcome.error().code).exitStatus;
 }
 

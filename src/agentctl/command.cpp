@@ -58,7 +58,7 @@ Command& Command::required(const std::string& name) {
 }
 
 Command& Command::oneOf(const std::string& name, const std::vector<std::string>& words) {
-  app_->get_option(name)->check(CLI::IsMember(words).description(""));
+  offerWords(*app_->get_option(name)->check(CLI::IsMember(words).description("")), words);
   return *this;
 }
 
@@ -76,7 +76,8 @@ Command& Command::choice(const std::string& names, std::string& into, const std:
                          const std::string& help) {
   std::string list;
   for (const auto& word : words) list += (list.empty() ? "" : "|") + word;
-  app_->add_option(names, into, help)->type_name(list)->check(CLI::IsMember(words).description(""));
+  auto* option = app_->add_option(names, into, help)->type_name(list);
+  offerWords(*option->check(CLI::IsMember(words).description("")), words);
   return *this;
 }
 

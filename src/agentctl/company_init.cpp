@@ -3,6 +3,7 @@
 
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
@@ -91,6 +92,23 @@ Result<std::optional<Owner>> findOwner(const std::string& name) {
               "name one that is there, or make it: useradd --system " + name);
 }
 
+// acl(5) in its on-disk form (linux/posix_acl_xattr.h): what is made in the directory from now on is the group's to
+// read and write, whatever the umask of the person who makes it.
+void shareWithGroup(const std::string& directory, gid_t group) {
+  struct Entry {
+    std::uint16_t tag, perm;
+    std::uint32_t id;
+  };
+  constexpr std::uint32_t kNoId = 0xffffffff;
+  const struct {
+    std::uint32_t version = 2;
+    std::array<Entry, 5> entries;
+  } acl{2, {Entry{0x01, 7, kNoId}, {0x04, 7, kNoId}, {0x08, 7, group}, {0x10, 7, kNoId}, {0x20, 0, kNoId}}};
+  // A file system without ACLs still has the setgid bit and agentd's own umask; `company doctor` finds what people made
+  // unreadable there.
+  [[maybe_unused]] auto set = ::setxattr(directory.c_str(), "system.posix_acl_default", &acl, sizeof acl, 0);
+}
+
 Result<void> giveTo(const std::string& path, const Owner& owner) {
   struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return failErrno(errno, "cannot look at " + path);
@@ -98,6 +116,7 @@ Result<void> giveTo(const std::string& path, const Owner& owner) {
     return failErrno(errno, "cannot give " + path + " to uid " + std::to_string(owner.uid), "do it as root");
   }
   if (S_ISLNK(info.st_mode)) return {};
+  if (S_ISDIR(info.st_mode)) shareWithGroup(path, owner.gid);
   return setMode(path, info.st_mode & 07777);  // chown takes the setgid bit away
 }
 

@@ -37,6 +37,11 @@ std::map<const CLI::App*, Names>& namesOffered() {
   return offered;
 }
 
+std::map<const CLI::Option*, std::vector<std::string>>& wordsOffered() {
+  static std::map<const CLI::Option*, std::vector<std::string>> offered;
+  return offered;
+}
+
 const CLI::App* findChild(const CLI::App& parent, const std::string& word) {
   for (const auto* child : parent.get_subcommands([](const CLI::App*) { return true; })) {
     if (child->check_name(word)) return child;
@@ -66,6 +71,24 @@ void addNames(Names names, Session& session, std::vector<std::string>& offers) {
   for (const auto& item : *items) offers.push_back(textOf(item, names == Names::kContracts ? "name" : "id"));
 }
 
+// The option that the value being typed is for: `--priority h`, not `--priority=h`, which shells hand over as one word.
+const CLI::Option* findAwaiting(const CLI::App* app, const std::vector<std::string>& words) {
+  if (words.size() < 2 || !words[words.size() - 2].starts_with("-")) return nullptr;
+  for (; app != nullptr; app = app->get_parent()) {
+    const auto* option = app->get_option_no_throw(words[words.size() - 2]);
+    if (option != nullptr) return option->get_items_expected_max() > 0 ? option : nullptr;
+  }
+  return nullptr;
+}
+
+// The words of an option or an argument that has a choice.
+bool addWords(const CLI::Option* option, std::vector<std::string>& offers) {
+  const auto words = wordsOffered().find(option);
+  if (words == wordsOffered().end()) return false;
+  offers.insert(offers.end(), words->second.begin(), words->second.end());
+  return true;
+}
+
 Result<int> printScript(Session& session, const std::string& shell) {
   session.out().write(shell == "bash" ? kBash : shell == "zsh" ? kZsh : kFish);
   return 0;
@@ -77,17 +100,28 @@ void offerNames(const CLI::App& command, Names names) {
   if (names != Names::kNone) namesOffered()[&command] = names;
 }
 
+void offerWords(const CLI::Option& option, std::vector<std::string> words) {
+  wordsOffered()[&option] = std::move(words);
+}
+
 std::vector<std::string> complete(const CLI::App& root, const std::vector<std::string>& words, Session& session) {
   const CLI::App* at = &root;
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     if (const auto* child = findChild(*at, words[i])) at = child;
   }
   std::vector<std::string> offers;
+  if (const auto* option = findAwaiting(at, words)) {
+    if (!addWords(option, offers) && option->get_type_name() == "AGENT") addNames(Names::kContracts, session, offers);
+    return offers;
+  }
   if (!words.empty() && words.back().starts_with("-")) {
     addOptions(at, offers);
     return offers;
   }
   addChildren(*at, offers);
+  for (const auto* option : at->get_options()) {
+    if (option->get_positional()) addWords(option, offers);
+  }
   if (auto names = namesOffered().find(at); names != namesOffered().end()) addNames(names->second, session, offers);
   return offers;
 }

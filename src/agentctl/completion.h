@@ -13,6 +13,8 @@ namespace agentos::agentctl {
 
 // Remembers that this command's arguments are such names.
 void offerNames(const CLI::App& command, Names names);
+// Remembers that this option's or argument's value is one of these words.
+void offerWords(const CLI::Option& option, std::vector<std::string> words);
 
 // What may stand where the last of `words` is being typed; all that the command line allows, narrowed by the shell.
 std::vector<std::string> complete(const CLI::App& root, const std::vector<std::string>& words, Session& session);

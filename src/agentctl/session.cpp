@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "agentctl/fields.h"
 #include "base/text.h"
@@ -14,7 +15,7 @@ namespace agentos::agentctl {
 std::string findSocket(const GlobalOptions& options) {
   if (!options.socket.empty()) return options.socket;
   const char* named = std::getenv("AGENTD_SOCKET");
-  if (named != nullptr && *named != '\0') return named;
+  if (options.prefix.empty() && named != nullptr && *named != '\0') return named;
   return options.prefix + "/run/agentd/agentd.sock";
 }
 
@@ -33,7 +34,10 @@ bool mayColour(const GlobalOptions& options) {
 Session::Session(const GlobalOptions& options, Nanoseconds timeout)
     : client_(findSocket(options)),
       out_(formatOf(options.format), mayColour(options), options.quiet),
-      timeout_(timeout) {}
+      timeout_(timeout),
+      prefix_(options.prefix.empty() ? "" : std::filesystem::absolute(options.prefix).lexically_normal().string()) {
+  while (prefix_.ends_with('/')) prefix_.pop_back();
+}
 
 Result<Json> Session::get(const std::string& path, std::vector<std::pair<std::string, std::string>> query) {
   return client_.call({.path = path, .query = std::move(query), .timeout = timeout_});

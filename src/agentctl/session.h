@@ -15,7 +15,7 @@ struct GlobalOptions {
   bool noColour = false, quiet = false;
 };
 
-// --socket, then AGENTD_SOCKET, then --prefix, then the default.
+// --socket, then --prefix, then AGENTD_SOCKET, then the default: what is written on the line is meant for this call.
 std::string findSocket(const GlobalOptions& options);
 Format formatOf(const std::string& word);
 // On a terminal, unless NO_COLOR (https://no-color.org) or --no-color says otherwise.
@@ -27,6 +27,7 @@ class Session {
 
   client::Client& client() { return client_; }
   Output& out() { return out_; }
+  const std::string& prefix() const { return prefix_; }  // as --prefix says, absolute; "" for the system's own
 
   Result<Json> get(const std::string& path, std::vector<std::pair<std::string, std::string>> query = {});
   Result<Json> post(const std::string& path, Json body = Json::object());
@@ -38,6 +39,7 @@ class Session {
   client::Client client_;
   Output out_;
   Nanoseconds timeout_;
+  std::string prefix_;
 };
 
 // Work and mail may be for an agent that is yet to come; a name mistyped looks the same. What to say when no contract

@@ -316,8 +316,8 @@ Error refusalOf(const Contract& contract, const Admission& admission) {
     remedies.push_back(row.path + ": " + row.remedy);
   }
   return Error{ErrorCode::kContractUnmet,
-               "the contract of " + contract.name.str() + " cannot be met: " + join(what, ", "),
-               join(remedies, ", "),
+               "the contract of " + contract.name.str() + " cannot be met: " + join(what, "; "),
+               join(remedies, "; "),
                0,
                {}};
 }

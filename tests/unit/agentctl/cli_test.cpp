@@ -28,10 +28,11 @@ TEST_F(CliTest, NoDaemonIsThreeAndSaysHowToStartIt) {
   EXPECT_THAT(ran.err, HasSubstr("/nowhere/s"));
 }
 
-TEST_F(CliTest, TheSocketIsFoundByOptionThenEnvironmentThenPrefix) {
+TEST_F(CliTest, TheSocketIsFoundByOptionThenPrefixThenEnvironment) {
   ::setenv("AGENTD_SOCKET", "/env/s", 1);
   EXPECT_THAT(run({"--socket", "/opt/s", "--prefix", "/pre", "ps"}, false).err, HasSubstr("/opt/s"));
-  EXPECT_THAT(run({"--prefix", "/pre", "ps"}, false).err, HasSubstr("/env/s"));
+  EXPECT_THAT(run({"--prefix", "/pre", "ps"}, false).err, HasSubstr("/pre/run/agentd/agentd.sock"));
+  EXPECT_THAT(run({"ps"}, false).err, HasSubstr("/env/s"));
   ::unsetenv("AGENTD_SOCKET");
   EXPECT_THAT(run({"ps", "--prefix", "/pre"}, false).err, HasSubstr("/pre/run/agentd/agentd.sock"));
   EXPECT_THAT(run({"--prefix", "", "ps"}, false).err, HasSubstr("/run/agentd/agentd.sock"));
