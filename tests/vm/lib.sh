@@ -105,7 +105,9 @@ contract() {
 spawn() { agentctl spawn --contract "$1" -o json < /dev/null | jq -r '.id // .instance'; }
 # allow_unlimited - for the container, where the host may have no controllers for us
 allow_unlimited() {
-  grep -q '^policy:' /etc/agentd/agentd.yaml 2> /dev/null || echo 'policy: { allow_unlimited_without_controllers: true }' >> /etc/agentd/agentd.yaml
+  sed -i 's/^  #\(allow_unlimited_without_controllers\): false/  \1: true/' /etc/agentd/agentd.yaml  # the file as installed
+  grep -q 'allow_unlimited_without_controllers: true' /etc/agentd/agentd.yaml 2> /dev/null ||
+    echo 'policy: { allow_unlimited_without_controllers: true }' >> /etc/agentd/agentd.yaml
   must systemctl restart agentd
   eventually 60 ready
 }
