@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // /v1/events: server-sent events (WHATWG HTML, 9.2). An event's id is its audit sequence; a client that comes back with
 // Last-Event-ID gets from the audit files what it missed, and then what happens.
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
 
 #include "agentd/api/on_pool.h"
+#include "agentd/api/poll.h"
 #include "agentd/api/routes.h"
 #include "base/text.h"
 #include "govern/line.h"
+#include "govern/reader.h"
 
 namespace agentos::agentd {
 namespace asio = boost::asio;
@@ -18,7 +18,6 @@ using http::Stream;
 namespace {
 
 constexpr std::size_t kMostWaiting = 4096;  // a reader that falls behind further is cut; it may resume
-constexpr std::uint64_t kReplayPage = 512;
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 using Entries = std::vector<govern::AuditEntry>;
 
@@ -32,10 +31,10 @@ struct Wanted {
 
 // What the loop's events leave for one reader; shared, since an event may come while the reader is being cancelled.
 struct Feed {
-  explicit Feed(asio::io_context& io) : wake(io) {}
+  explicit Feed(asio::io_context& io) : bell(std::make_shared<Bell>(io)) {}
   std::deque<govern::AuditEntry> waiting;
   bool overflown = false;
-  asio::steady_timer wake;
+  std::shared_ptr<Bell> bell;
 };
 
 std::string frameOf(const govern::AuditEntry& entry) {
@@ -52,43 +51,39 @@ std::shared_ptr<void> feedFrom(Events& events, const std::shared_ptr<Feed>& feed
     } else {
       feed->waiting.push_back(entry);
     }
-    feed->wake.cancel();
+    feed->bell->ring();
   });
 }
 
-// Sends the entries after `last` up to `head` from the files, page by page.
+// Sends the entries after `last` up to `head` from the files, page by page; false when the client is gone.
 asio::awaitable<Result<bool>> replay(const ApiServices& api, Stream& stream, const Wanted& wanted, std::uint64_t last,
                                      std::uint64_t head) {
-  std::string directory = api.events.auditDirectory();
-  while (last < head) {
-    govern::AuditFilter filter;
-    filter.afterSequence = last;
-    filter.upToSequence = std::min(head, last + kReplayPage);
-    filter.limit = kReplayPage;
-    AGENTOS_CO_TRY(auto entries, co_await onPool<Result<Entries>>(
-                                     api.pool, [directory, filter] { return govern::queryAudit(directory, filter); }));
+  if (last >= head) co_return true;
+  govern::AuditFilter after;
+  after.afterSequence = last;
+  after.upToSequence = head;
+  after.agent = wanted.agent;
+  after.instance = wanted.instance;
+  after.task = wanted.task;
+  auto reader = std::make_shared<govern::AuditReader>(api.events.auditDirectory(), std::move(after));
+  while (true) {
+    AGENTOS_CO_TRY(auto entries, co_await onPool<Result<Entries>>(api.pool, [reader] { return reader->next(); }));
+    if (entries.empty()) co_return true;
     std::string frames;
     for (const auto& entry : entries) {
       if (wanted.matches(entry.event)) frames += frameOf(entry);
     }
     if (!frames.empty() && !co_await stream.write(std::move(frames))) co_return false;
-    last = filter.upToSequence;
   }
-  co_return true;
 }
 
-// What has come, or a comment that keeps the connection known to be alive.
-asio::awaitable<bool> passOn(Feed& feed, Stream& stream, std::uint64_t after) {
-  if (feed.waiting.empty() && !feed.overflown) {
-    feed.wake.expires_after(kHeartbeat);
-    co_await feed.wake.async_wait(asio::as_tuple(asio::use_awaitable));
+// What has come since; one that fell too far behind is cut.
+asio::awaitable<Result<Portion>> nextFrames(std::shared_ptr<Feed> feed, std::uint64_t after) {
+  Portion portion{.bytes = {}, .over = feed->overflown};
+  for (const auto& entry : std::exchange(feed->waiting, {})) {
+    if (entry.sequence > after) portion.bytes += frameOf(entry);
   }
-  if (feed.overflown) co_return false;
-  std::string frames;
-  for (const auto& entry : std::exchange(feed.waiting, {})) {
-    if (entry.sequence > after) frames += frameOf(entry);
-  }
-  co_return co_await stream.write(frames.empty() ? ":\n\n" : std::move(frames));
+  co_return portion;
 }
 
 Result<std::optional<std::uint64_t>> lastSeen(const http::Request& request) {
@@ -119,8 +114,8 @@ asio::awaitable<Response> follow(const ApiServices& api, RequestPtr request, Str
   auto replayed = co_await replay(api, stream, wanted, last, head);
   if (!replayed) stream.abort();
   if (!replayed || !*replayed || !onward) co_return Response{};
-  while (co_await passOn(*feed, stream, head)) {
-  }
+  [[maybe_unused]] auto told =
+      co_await pump(stream, feed->bell, {kHeartbeat, ":\n\n"}, [feed, head] { return nextFrames(feed, head); });
   stream.abort();
   co_return Response{};
 }

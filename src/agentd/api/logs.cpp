@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/agents/{id}/logs: what an instance printed, as text or as frames (Accept: application/x-ndjson), from the files
-// that agent-init writes; read on the pool, followed by inotify until the instance has ended.
-#include <sys/inotify.h>
-#include <unistd.h>
-
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <deque>
+// /v1/agents/{id}/logs: what an instance printed, from the files that agent-init writes, and with ?show=all or events
+// what agentd recorded about it, from the audit log; as text or as JSON lines (Accept: application/x-ndjson). Read on
+// the pool, page by page; followed until the instance has ended.
+#include <optional>
 #include <utility>
 
+#include "agentd/api/merged_log.h"
 #include "agentd/api/on_pool.h"
+#include "agentd/api/poll.h"
 #include "agentd/api/routes.h"
 #include "base/files.h"
-#include "sandbox/log_reader.h"
 
 namespace agentos::agentd {
 namespace asio = boost::asio;
@@ -22,13 +18,14 @@ using http::Response;
 using http::Stream;
 namespace {
 
-using Frames = std::vector<sandbox::LogFrame>;
 constexpr std::uint64_t kLongestTail = 100000;
+constexpr std::size_t kBiggestTail = 16 << 20;
+constexpr auto kEndToldWithin = std::chrono::seconds(5);  // the books may have to be tried twice
 
 struct Asked {
-  bool follow = false, asFrames = false;
+  bool follow = false, asJson = false, output = true, events = false;
   std::optional<Timestamp> since;
-  std::optional<std::uint64_t> tail;
+  std::optional<std::uint64_t> tail, after;
 };
 
 // ?since= takes a time, or a duration that is counted back from now.
@@ -43,138 +40,164 @@ Result<std::optional<Timestamp>> sinceOf(const http::Request& request, Timestamp
   return *time;
 }
 
+Result<void> readShow(const http::Request& request, Asked& asked) {
+  const std::string_view show = request.queryValue("show").value_or("output");
+  if (show != "output" && show != "events" && show != "all") {
+    return fail(ErrorCode::kInvalidArgument, "?show=" + std::string(show), "output, events or all");
+  }
+  asked.output = show != "events";
+  asked.events = show != "output";
+  return {};
+}
+
 Result<Asked> askedOf(const http::Request& request, Timestamp now) {
   Asked asked;
   AGENTOS_TRY(asked.follow, http::flagOf(request, "follow"));
   AGENTOS_TRY(asked.since, sinceOf(request, now));
   AGENTOS_TRY(asked.tail, http::numberOf(request, "tail"));
+  AGENTOS_TRY(asked.after, http::numberOf(request, "after"));
+  AGENTOS_CHECK(readShow(request, asked));
   if (asked.tail.value_or(0) > kLongestTail) {
     return fail(ErrorCode::kInvalidArgument, "?tail=" + std::to_string(*asked.tail),
                 "at most " + std::to_string(kLongestTail));
   }
-  asked.asFrames = request.header("accept").find("application/x-ndjson") != std::string_view::npos;
+  asked.asJson = request.header("accept").find("application/x-ndjson") != std::string_view::npos;
   return asked;
 }
 
-std::string rendered(const Frames& frames, bool asFrames) {
-  std::string out;
-  for (const auto& frame : frames) {
-    if (asFrames) {
-      Json line{{"time", formatUtc(frame.time)},
-                {"stream", sandbox::kStreamNames.at(std::to_underlying(frame.stream))},
-                {"text", frame.text}};
-      if (frame.partial) line["partial"] = true;
-      out += dumpJson(line) + "\n";
-    } else {
-      out += frame.text + (frame.partial ? "" : "\n");
+// ?run= picks one of an agent's runs, by its whole id or by what stands after the agent's name.
+Result<InstanceId> runOf(const ApiServices& api, const http::Request& request) {
+  const std::string asked(request.parameter("id"));
+  const std::string run(request.queryValue("run").value_or(""));
+  if (run.empty()) return api.supervisor.resolve(asked);
+  AGENTOS_TRY(auto id, api.supervisor.resolve(run.contains('.') ? run : asked + "." + run));
+  if (agentOf(id) == asked || id.str() == asked) return id;
+  return fail(ErrorCode::kNotFound, id.str() + " is no run of " + asked, "agentctl ps -a shows the runs of each agent");
+}
+
+// Whom the lines are about. Asked for by an agent's name, its own events count too: a refused start has no instance.
+struct Subject {
+  std::optional<InstanceId> id{};
+  std::string agent{};
+  bool byName = false;
+  Timestamp created{};
+};
+
+Result<Subject> subjectOf(const ApiServices& api, const http::Request& request, const Asked& asked) {
+  const std::string text(request.parameter("id"));
+  Subject subject;
+  subject.agent = text;
+  auto id = runOf(api, request);
+  if (id) {
+    AGENTOS_TRY(auto view, api.supervisor.view(*id));
+    subject.id = *id;
+    subject.agent = agentOf(*id);
+    subject.byName = text == subject.agent && !request.queryValue("run");
+    subject.created = std::chrono::floor<std::chrono::milliseconds>(view.created);  // the events' own grain
+    return subject;
+  }
+  auto name = AgentName::parse(text);
+  subject.byName = true;
+  const bool anyRun = !request.queryValue("run");
+  if (anyRun && asked.events && name && api.contracts.find(*name))
+    return subject;  // it never ran; why stands in the events
+  return std::unexpected(std::move(id).error());
+}
+
+std::optional<govern::AuditReader> eventsOf(const ApiServices& api, const Subject& subject, const Asked& asked) {
+  if (!asked.events) return std::nullopt;
+  govern::AuditFilter wanted;
+  wanted.agent = subject.byName ? subject.agent : "";
+  wanted.instance = subject.byName ? "" : subject.id->str();
+  wanted.afterSequence = asked.after.value_or(0);
+  if (!asked.after) wanted.since = asked.since;
+  const Timestamp from = std::max(wanted.since.value_or(Timestamp{}), subject.created);
+  return govern::AuditReader(api.events.auditDirectory(), std::move(wanted), from);
+}
+
+std::function<bool(const govern::AuditEntry&)> aboutOf(const Subject& subject) {
+  return [id = subject.id ? subject.id->str() : "", created = subject.created](const govern::AuditEntry& entry) {
+    return entry.event.instance == id || (entry.event.instance.empty() && entry.time >= created);
+  };
+}
+
+Result<std::shared_ptr<MergedLog>> openLog(const ApiServices& api, const Subject& subject, const Asked& asked) {
+  std::optional<sandbox::LogReader> output;
+  if (asked.output && subject.id) {
+    auto directory = openDirectory(api.logDirectory + "/" + subject.id->str());
+    if (directory) {
+      output.emplace(std::move(*directory), sandbox::LogCursor{}, asked.since);
+    } else if (!asked.events) {  // a refused run has events and no log
+      return std::unexpected(std::move(directory).error().within("the log of " + subject.id->str()));
     }
   }
+  return std::make_shared<MergedLog>(std::move(output), eventsOf(api, subject, asked), aboutOf(subject));
+}
+
+std::string rendered(const LogLines& lines, bool asJson) {
+  std::string out;
+  for (const auto& line : lines) out += asJson ? jsonLine(line) : plainText(line);
   return out;
 }
 
-// Everything that is there now, but only its last `tail` lines.
-Result<Frames> lastOf(sandbox::LogReader& reader, std::uint64_t tail) {
-  std::deque<sandbox::LogFrame> kept;
-  std::uint64_t lines = 0;
-  while (true) {
-    AGENTOS_TRY(auto frames, reader.next());
-    if (frames.empty()) break;
-    for (auto& frame : frames) {
-      lines += frame.partial ? 0 : 1;
-      kept.push_back(std::move(frame));
-      while (lines > tail) {
-        lines -= kept.front().partial ? 0 : 1;
-        kept.pop_front();
-      }
+// One client's log, as it is told.
+struct Telling {
+  const ApiServices& api;
+  Asked asked;
+  std::optional<InstanceId> id;
+  std::shared_ptr<MergedLog> log;
+  bool endTold = false;
+  std::optional<BootTime> endedAt{};
+
+  bool hasEnded() const {
+    if (!id) return true;
+    auto view = api.supervisor.view(*id);
+    return !view || !isLive(view->state);
+  }
+  // It has ended, and its last event was told, or does not come.
+  bool isOver() {
+    if (!asked.follow) return true;
+    if (!hasEnded()) return false;
+    if (!endedAt) endedAt = api.clock.bootNow();
+    return !asked.events || endTold || !id || api.clock.bootNow() - *endedAt > kEndToldWithin;
+  }
+  void look(const LogLines& lines) {
+    for (const auto& line : lines) {
+      const auto* entry = std::get_if<govern::AuditEntry>(&line);
+      endTold = endTold || (entry != nullptr && id && entry->event.instance == id->str() && isEnd(entry->event));
     }
   }
-  return Frames(std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
-}
+};
 
-// Wakes when something in a directory changes, or after a second: that an instance has ended changes no file of it.
-class Watch {
- public:
-  Watch(asio::io_context& io, const std::string& directory) : inotify_(io), timer_(io) {
-    Fd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (!fd || ::inotify_add_watch(fd.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
-      return;  // the timer serves
-    inotify_.assign(fd.release());
-  }
-  static asio::awaitable<void> change(std::shared_ptr<Watch> self) {
-    self->timer_.expires_after(std::chrono::seconds(1));
-    if (self->inotify_.is_open()) {
-      self->inotify_.async_wait(asio::posix::stream_descriptor::wait_read, [self](boost::system::error_code error) {
-        if (!error) self->timer_.cancel();
+asio::awaitable<Result<Portion>> nextPortion(Telling* telling) {
+  const bool over = telling->isOver();  // asked before reading: what was written until then is read
+  auto lines = co_await onPool<Result<LogLines>>(
+      telling->api.pool, [log = telling->log, tail = std::exchange(telling->asked.tail, std::nullopt)] {
+        return tail ? log->last(*tail, kBiggestTail) : log->next();
       });
-    }
-    co_await self->timer_.async_wait(asio::as_tuple(asio::use_awaitable));
-    self->rest();
-  }
-  void rest() {
-    if (!inotify_.is_open()) return;
-    boost::system::error_code ignored;
-    inotify_.cancel(ignored);
-    std::array<char, 4096> events{};
-    while (::read(inotify_.native_handle(), events.data(), events.size()) > 0) {
-    }
-  }
-
- private:
-  asio::posix::stream_descriptor inotify_;
-  asio::steady_timer timer_;
-};
-
-struct Source {
-  InstanceId id;
-  std::string directory;
-  std::shared_ptr<sandbox::LogReader> reader;
-};
-
-asio::awaitable<Result<Frames>> readNext(const ApiServices& api, std::shared_ptr<sandbox::LogReader> reader) {
-  co_return co_await onPool<Result<Frames>>(api.pool, [reader] { return reader->next(); });
-}
-
-bool hasEnded(const ApiServices& api, const InstanceId& id) {
-  auto view = api.supervisor.view(id);
-  return !view || !isLive(view->state);
-}
-
-// Writes what there is; with `follow` also what comes, until the instance has ended and all of it is told.
-asio::awaitable<Result<void>> tell(const ApiServices& api, Source source, Asked asked, Stream& stream) {
-  std::shared_ptr<Watch> watch = asked.follow ? std::make_shared<Watch>(api.io, source.directory) : nullptr;
-  if (asked.tail) {
-    auto reader = source.reader;
-    AGENTOS_CO_TRY(auto last, co_await onPool<Result<Frames>>(
-                                  api.pool, [reader, tail = *asked.tail] { return lastOf(*reader, tail); }));
-    if (!co_await stream.write(rendered(last, asked.asFrames))) co_return Result<void>();
-  }
-  while (true) {
-    bool ended = hasEnded(api, source.id);  // asked before reading: what was written until then is read
-    AGENTOS_CO_TRY(auto frames, co_await readNext(api, source.reader));
-    if (!frames.empty()) {
-      if (!co_await stream.write(rendered(frames, asked.asFrames))) break;
-    } else if (ended || !asked.follow) {
-      break;
-    } else {
-      co_await Watch::change(watch);
-    }
-  }
-  if (watch) watch->rest();
-  co_return Result<void>();
+  if (!lines) co_return std::unexpected(std::move(lines).error());
+  telling->look(*lines);
+  co_return Portion{rendered(*lines, telling->asked.asJson), over && lines->empty()};
 }
 
 asio::awaitable<Response> logs(const ApiServices& api, RequestPtr request, Stream& stream) {
-  auto id = api.supervisor.resolve(request->parameter("id"));
-  if (!id) co_return http::problem(id.error());
   auto asked = askedOf(*request, api.clock.now());
   if (!asked) co_return http::problem(asked.error());
-  Source source{*id, api.logDirectory + "/" + id->str(), nullptr};
-  auto directory = openDirectory(source.directory);
-  if (!directory) co_return http::problem(std::move(directory).error().within("the log of " + id->str()));
-  source.reader = std::make_shared<sandbox::LogReader>(std::move(*directory), sandbox::LogCursor{}, asked->since);
-  if (!co_await stream.begin(http::text({}, asked->asFrames ? "application/x-ndjson" : "text/plain; charset=utf-8")))
+  auto subject = subjectOf(api, *request, *asked);
+  if (!subject) co_return http::problem(subject.error());
+  auto log = openLog(api, *subject, *asked);
+  if (!log) co_return http::problem(log.error());
+  if (!co_await stream.begin(http::text({}, asked->asJson ? "application/x-ndjson" : "text/plain; charset=utf-8")))
     co_return Response{};
-  auto told = co_await tell(api, std::move(source), *asked, stream);
+
+  auto bell = std::make_shared<Bell>(api.io);
+  std::optional<DirectoryWatch> output;
+  std::shared_ptr<void> events;
+  if (asked->follow && asked->output && subject->id)
+    output.emplace(api.io, api.logDirectory + "/" + subject->id->str(), bell);
+  if (asked->follow && asked->events) events = api.events.listen([bell](const govern::AuditEntry&) { bell->ring(); });
+  Telling telling{api, *asked, subject->id, *log};
+  auto told = co_await pump(stream, bell, {}, [&telling] { return nextPortion(&telling); });
   if (!told) stream.abort();
   co_return Response{};
 }

@@ -3,6 +3,9 @@
 #include <sys/syscall.h>
 
 #include <future>
+#include <regex>
+#include <sstream>
+#include <thread>
 
 #include "world.h"
 
@@ -408,7 +411,7 @@ TEST_F(Api, ShowsAndFollowsLogs) {
   EXPECT_EQ(ask("GET", "/v1/agents/maker/logs?since=2026-11-20T14:03:05Z").body, "line 5\noh\n");
   auto frames = ask("GET", "/v1/agents/maker/logs?tail=1", nullptr, "Accept: application/x-ndjson\r\n");
   EXPECT_EQ(parseJson(frames.body.substr(0, frames.body.size() - 1)).value(),
-            (Json{{"time", "2026-11-20T14:03:06.000Z"}, {"stream", "stderr"}, {"text", "oh"}}));
+            (Json{{"kind", "output"}, {"time", "2026-11-20T14:03:06.000Z"}, {"stream", "stderr"}, {"text", "oh"}}));
   std::size_t before = openDescriptors();
   {
     RawClient client(socket);
@@ -424,6 +427,126 @@ TEST_F(Api, ShowsAndFollowsLogs) {
     EXPECT_TRUE(client.receiveUntil("0\r\n\r\n"));  // it ends when the instance has
   }
   EXPECT_TRUE(eventually([&] { return openDescriptors() <= before; }));
+}
+
+// An instance that printed something between two events, and another's event that is not to be seen.
+class MergedLogs : public World {
+ protected:
+  MergedLogs() {
+    loop.run([&] {
+      supervisor->add("maker.aaaaaa", State::kRunning).created = Timestamp{};
+      return 0;
+    });
+    std::filesystem::create_directory(root + "/log/maker.aaaaaa");
+    log.open(root + "/log/maker.aaaaaa/output.log", std::ios::app);
+    note("instance.started", "maker.aaaaaa", {{"pid", 7}});
+    print("one");
+    note("task.claimed", "maker.aaaaaa");
+    note("instance.started", "other.bbbbbb");
+    print("two");
+    note("cycle.held", "");
+  }
+  void print(const std::string& text) {
+    std::this_thread::sleep_for(2ms);
+    log << formatUtc(clock.now()) << " stdout F " << text << "\n" << std::flush;
+    std::this_thread::sleep_for(2ms);
+  }
+  govern::AuditEntry note(const std::string& kind, const std::string& instance, Json data = Json::object()) {
+    return loop.run([&] {
+      govern::AuditEvent event{.kind = kind, .actor = "agentd", .agent = instance.substr(0, instance.find('.'))};
+      if (instance.empty()) event.agent = "maker";
+      event.instance = instance;
+      event.data = std::move(data);
+      return must(events->record(std::move(event)));
+    });
+  }
+  // "event" kinds and output texts, in the order they came.
+  std::vector<std::string> told(const std::string& query) {
+    auto answer = ask("GET", "/v1/agents/maker" + query, nullptr, "Accept: application/x-ndjson\r\n");
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    std::vector<std::string> lines;
+    std::istringstream text(answer.body);
+    for (std::string line; std::getline(text, line);) {
+      auto json = parseJson(line).value();
+      lines.push_back(json["kind"] == "event" ? json["event"] : json["text"]);
+    }
+    return lines;
+  }
+  using Lines = std::vector<std::string>;
+  std::ofstream log;
+};
+
+TEST_F(MergedLogs, OutputAndEventsInOneOrderOfTime) {
+  EXPECT_EQ(told("/logs?show=all"), (Lines{"instance.started", "one", "task.claimed", "two", "cycle.held"}));
+  EXPECT_EQ(told(".aaaaaa/logs?show=all"), (Lines{"instance.started", "one", "task.claimed", "two"}));
+  EXPECT_EQ(told("/logs?show=events"), (Lines{"instance.started", "task.claimed", "cycle.held"}));
+  EXPECT_EQ(told("/logs?show=output"), (Lines{"one", "two"}));
+  EXPECT_EQ(told("/logs"), (Lines{"one", "two"}));
+  EXPECT_EQ(told("/logs?show=all&tail=2"), (Lines{"two", "cycle.held"}));
+  EXPECT_EQ(told("/logs?show=all&run=aaaaaa"), (Lines{"instance.started", "one", "task.claimed", "two"}));
+  auto text = ask("GET", "/v1/agents/maker.aaaaaa/logs?show=all&tail=3").body;
+  EXPECT_TRUE(std::regex_match(text, std::regex("one\n-- [-0-9T:.]+Z task.claimed maker.aaaaaa: claimed\ntwo\n")))
+      << text;
+}
+
+TEST_F(MergedLogs, SinceIsExactAndAfterGoesOn) {
+  auto entry = note("instance.paused", "maker.aaaaaa");
+  print("three");
+  auto at = formatUtc(entry.time);
+  EXPECT_EQ(told("/logs?show=all&since=" + at), (Lines{"instance.paused", "three"}));
+  auto later = formatUtc(entry.time + std::chrono::milliseconds(1));
+  EXPECT_EQ(told("/logs?show=all&since=" + later), (Lines{"three"}));
+  EXPECT_EQ(told("/logs?show=events&after=" + std::to_string(entry.sequence - 1)), (Lines{"instance.paused"}));
+  EXPECT_EQ(told("/logs?show=events&after=" + std::to_string(entry.sequence)), Lines{});
+  EXPECT_EQ(told("/logs?show=all&since=" + later + "&after=0").front(), "instance.started");
+}
+
+TEST_F(MergedLogs, FollowedUntilTheEndWasRecorded) {
+  RawClient client(socket);
+  client.send("GET /v1/agents/maker/logs?follow=1&show=all HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(client.receiveUntil("cycle.held"));
+  print("three");
+  EXPECT_TRUE(client.receiveUntil("three\n"));
+  auto recorded = std::chrono::steady_clock::now();
+  note("instance.paused", "maker.aaaaaa");
+  EXPECT_TRUE(client.receiveUntil("instance.paused"));
+  EXPECT_LT(std::chrono::steady_clock::now() - recorded, 800ms);
+  EXPECT_EQ(ask("POST", "/v1/agents/maker/stop").status, 200);
+  std::this_thread::sleep_for(100ms);  // the books are written after the state has changed
+  note("instance.ended", "maker.aaaaaa", {{"reason", "exit status 0"}});
+  EXPECT_TRUE(client.receiveUntil("ended: exit status 0"));
+  EXPECT_TRUE(client.receiveUntil("0\r\n\r\n"));
+}
+
+TEST_F(MergedLogs, WhatWasRefusedHasEventsAndNoOutput) {
+  loop.run([&] {
+    supervisor->views.clear();
+    return 0;
+  });
+  note("instance.refused", "", {{"reason", "no memory controller"}});
+  auto lines = told("/logs?show=all");
+  ASSERT_FALSE(lines.empty());
+  EXPECT_EQ(lines.back(), "instance.refused");
+  EXPECT_EQ(ask("GET", "/v1/agents/maker/logs").status, 404);
+  EXPECT_EQ(ask("GET", "/v1/agents/nobody/logs?show=all").status, 404);
+}
+
+TEST_F(MergedLogs, WrongQuestionsAreRefused) {
+  EXPECT_EQ(ask("GET", "/v1/agents/maker/logs?show=some").status, 400);
+  EXPECT_EQ(ask("GET", "/v1/agents/maker/logs?show=all&after=x").status, 400);
+  EXPECT_EQ(ask("GET", "/v1/agents/maker/logs?show=all&run=zzzzzz").status, 404);
+  loop.run([&] {
+    supervisor->add("other.bbbbbb", State::kRunning);
+    return 0;
+  });
+  EXPECT_EQ(ask("GET", "/v1/agents/maker/logs?show=all&run=other.bbbbbb").status, 404);
+}
+
+TEST_F(MergedLogs, AnEventForgesNoLine) {
+  note("task.failed", "maker.aaaaaa", {{"detail", "x\n-- 2026-11-20T14:03:07.120Z instance.ended forged\x1b[2J"}});
+  auto text = ask("GET", "/v1/agents/maker.aaaaaa/logs?show=events").body;
+  EXPECT_EQ(text.find("\n-- 2026-11-20T14:03:07.120Z"), std::string::npos) << text;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
 }
 
 TEST_F(Api, HealthReadinessMetrics) {

@@ -54,6 +54,61 @@ TEST_F(FollowTest, ALineInPiecesIsOneLine) {
   EXPECT_EQ(run({"logs", "maker"}).out, "abcdef\n");
 }
 
+std::string eventLine(int seq, const std::string& time, const std::string& kind, const std::string& text) {
+  return Json{{"kind", "event"}, {"seq", seq},   {"time", "2026-11-20T14:00:" + time + "Z"},
+              {"event", kind},   {"text", text}, {"data", Json::object()}}
+             .dump() +
+         "\n";
+}
+
+TEST_F(FollowTest, EventsStandBetweenTheOutputAndAreMarked) {
+  server().on(
+      "GET /v1/agents/maker/logs",
+      {.contentType = "application/x-ndjson",
+       .chunks = {eventLine(4, "01.000", "instance.started", "maker.k3x7q2: started pid=7"), frame("02.000", "working"),
+                  R"json({"kind":"output","time":"t","stream":"stdout","text":"half","partial":true})json"
+                  "\n",
+                  eventLine(5, "03.000", "instance.ended", "maker.k3x7q2: ended: \x1b[2J\nforged")}});
+  auto ran = run({"logs", "maker"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "-- 2026-11-20T14:00:01.000Z instance.started maker.k3x7q2: started pid=7\nworking\nhalf\n"
+            "-- 2026-11-20T14:00:03.000Z instance.ended maker.k3x7q2: ended:  [2J forged\n");
+  EXPECT_THAT(server().last().target, HasSubstr("show=all"));
+  run({"logs", "maker", "--output-only"});
+  EXPECT_THAT(server().last().target, HasSubstr("show=output"));
+  run({"logs", "maker", "--events-only", "--run", "k3x7q2"});
+  EXPECT_THAT(server().last().target, HasSubstr("show=events"));
+  EXPECT_THAT(server().last().target, HasSubstr("run=k3x7q2"));
+  auto json = run({"logs", "maker", "-o", "json"}).out;
+  EXPECT_EQ(Json::parse(json.substr(0, json.find('\n')))["kind"], "event");
+  auto both = run({"logs", "maker", "--events-only", "--stderr"});
+  EXPECT_EQ(both.status, 2);
+  EXPECT_THAT(both.err, HasSubstr("--events-only"));
+}
+
+TEST_F(FollowTest, FollowedLogsGoOnWithTheEventsAfterTheLastOne) {
+  server().on("GET /v1/agents/maker/logs", [](const Asked& asked, int before) {
+    Answer answer{.contentType = "application/x-ndjson"};
+    if (before == 0) {
+      // While it is followed, an event may come after output that is newer: each has a place of its own to go on from.
+      answer.chunks = {frame("02.000", "one"), eventLine(4, "01.000", "task.claimed", "claimed")};
+      answer.cut = true;
+    } else {
+      EXPECT_THAT(asked.target, HasSubstr("since=2026-11-20T14%3A00%3A02.000Z"));
+      EXPECT_THAT(asked.target, HasSubstr("after=4"));
+      answer.chunks = {frame("02.000", "one"), frame("02.000", "two"),
+                       eventLine(5, "03.000", "instance.ended", "ended")};
+    }
+    return answer;
+  });
+  auto ran = run({"logs", "maker", "-f"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "one\n-- 2026-11-20T14:00:01.000Z task.claimed claimed\ntwo\n"
+            "-- 2026-11-20T14:00:03.000Z instance.ended ended\n");
+}
+
 TEST_F(FollowTest, LogsOfNobodyAreNotFound) { EXPECT_EQ(run({"logs", "nobody", "-f"}).status, 5); }
 
 TEST_F(FollowTest, FollowedLogsGoOnAfterTheDaemonWithoutGapOrRepetition) {
