@@ -7,19 +7,17 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <iostream>
 #include <string>
 
 #include "base/files.h"
 #include "sandbox/keeper.h"
+#include "sandbox/log.h"
 #include "sandbox/service_manager.h"
 
 namespace {
 
 using namespace agentos;
 using namespace agentos::sandbox;
-
-void tell(const std::string& text) { std::cerr << "agentd-keeper: " << text << '\n'; }
 
 void waitForEnd() {
   sigset_t set;
@@ -45,7 +43,8 @@ Result<void> keep(std::string root, const std::string& file, bool once) {
   AGENTOS_TRY(auto on, prepareTree(root, !once));
   std::string names;
   for (const auto& name : on) names += " " + name;
-  tell(root + (names.empty() ? ": no controllers, so no limits can be enforced" : ": gives" + names));
+  logLine(root + (names.empty() ? ": no controllers, so no limits can be enforced" : ": gives" + names),
+          Severity::kInfo);
   AGENTOS_CHECK(writeDown(root, file));
   if (once) return {};
   notifyManager("READY=1\nSTATUS=Keeps " + root + (names.empty() ? ", without controllers" : ":" + names));
@@ -57,6 +56,7 @@ Result<void> keep(std::string root, const std::string& file, bool once) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  nameLog("agentd-keeper");
   CLI::App app("Keeps the control groups of all agents; ending it ends them.", "agentd-keeper");
   std::string root;
   std::string file;
@@ -68,6 +68,6 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   auto done = remove ? removeTree(root, false) : keep(root, file, once);
   if (done) return 0;
-  tell(done.error().message());
+  logLine(done.error().message(), Severity::kError);
   return infoOf(done.error().code).exitStatus;
 }

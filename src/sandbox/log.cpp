@@ -3,17 +3,54 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <string>
+#include <utility>
+
+#include "base/journal.h"
 
 namespace agentos::sandbox {
+namespace {
 
-void logLine(std::string_view text) {
-  std::string line = "agentd-spawner: " + std::string(text.substr(0, 4096));
-  std::ranges::replace_if(line, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
-  line += '\n';
+constexpr std::size_t kLongest = 4096;
+
+std::string_view speaker = "agentd-spawner";
+
+// Lines that the journal did not take are counted, and said with the next one that it does.
+class Journal {
+ public:
+  void say(const std::string& line, Severity severity) {
+    if (lost_ > 0 &&
+        send(std::to_string(lost_) + " lines were lost: the journal was absent or full", Severity::kWarning))
+      lost_ = 0;
+    if (!send(line, severity)) ++lost_;
+  }
+
+ private:
+  bool send(const std::string& line, Severity severity) {
+    const InstanceId id = instanceOfLine(line);
+    const std::string priority = std::to_string(std::to_underlying(severity));
+    const JournalField fields[] = {{"MESSAGE", line},      {"PRIORITY", priority},     {"SYSLOG_IDENTIFIER", speaker},
+                                   {"AGENT_ID", id.str()}, {"AGENT_RUN_ID", id.str()}, {"AGENT_NAME", agentOf(id)}};
+    return socket_.send(journalEntry(fields));
+  }
+  JournalSocket socket_;
+  std::size_t lost_ = 0;
+};
+
+}  // namespace
+
+void logLine(std::string_view text, Severity severity) {
+  static const bool toJournal = stderrIsJournal();
+  const std::string line = harmlessLine(text.substr(0, kLongest));
+  if (toJournal) {
+    static Journal journal;
+    return journal.say(line, severity);
+  }
+  const std::string whole = std::string(speaker) + ": " + line + "\n";
   // Ignoring a failure: there is no other place to say it.
-  [[maybe_unused]] auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  [[maybe_unused]] auto written = ::write(STDERR_FILENO, whole.data(), whole.size());
 }
+
+void nameLog(std::string_view name) { speaker = name; }
 
 }  // namespace agentos::sandbox

@@ -234,7 +234,8 @@ Result<void> Service::reload() {
   if (!hooks_.reread) return {};
   auto fresh = hooks_.reread();
   auto done = fresh ? applyPolicy(host_, *std::move(fresh)) : Result<void>(std::unexpected(std::move(fresh).error()));
-  logLine(done ? "policy: read again" : "policy: the old one stays in force: " + done.error().message());
+  logLine(done ? "policy: read again" : "policy: the old one stays in force: " + done.error().message(),
+          done ? Severity::kInfo : Severity::kError);
   return done;
 }
 

@@ -147,7 +147,7 @@ Result<void> serve(Options& options) {
   std::optional<govern::AnchorKeeper> keeper;
   if (!options.house.configFile.empty()) {
     keeper.emplace(auditAnchorOf(options.house), clock,
-                   [](const Error& error) { logLine("audit anchor: " + error.message()); });
+                   [](const Error& error) { logLine("audit anchor: " + error.message(), Severity::kError); });
   }
   Service(*host, std::move(socket), std::move(signals), hooksOf(options, *host, keeper ? &*keeper : nullptr)).run();
   notifyManager("STOPPING=1");
@@ -163,6 +163,6 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   auto served = serve(options);
   if (served) return 0;
-  agentos::sandbox::logLine(served.error().message());
+  agentos::sandbox::logLine(served.error().message(), agentos::sandbox::Severity::kError);
   return agentos::infoOf(served.error().code).exitStatus;
 }
