@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -121,7 +122,15 @@ House::House(std::string bin, const std::vector<std::string>& mounts, Begin begi
   if (::geteuid() != 0) stop("needs root");
   fs::create_directories(prefix_ + "/etc/agentd");
   fs::create_directories(prefix_ + "/etc/agents");
+  // A tmpfs, as /run is on every system: sockets are no matter of the disk.
+  fs::create_directories(prefix_ + "/run");
+  if (::mount("agentd-bench", (prefix_ + "/run").c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0)
+    stop("cannot mount a tmpfs on " + prefix_ + "/run");
   fs::permissions(prefix_, fs::perms(0755));
+  standing_ = this;
+  std::atexit([] {
+    if (standing_ != nullptr) standing_->tearDown();
+  });
   std::string list;
   for (const auto& mount : mounts) list += (list.empty() ? "\"" : ", \"") + mount + "\"";
   std::ofstream(prefix_ + "/etc/agentd/agentd.yaml")
@@ -131,10 +140,6 @@ House::House(std::string bin, const std::vector<std::string>& mounts, Begin begi
                            prefix_ + "/init.log")) != 0) {
     stop("company init: " + readWhole(prefix_ + "/init.log"));
   }
-  standing_ = this;
-  std::atexit([] {
-    if (standing_ != nullptr) standing_->tearDown();
-  });
   if (begin == Begin::kPrepared) return;
   start();
   waitUntilReady();
@@ -171,6 +176,7 @@ void House::tearDown() {
   end();
   if (!cgroupRoot_.empty() && fs::exists(cgroupRoot_))
     waitFor(bench::start({bin_ + "/agentd-keeper", "--remove", "--root", cgroupRoot_}));
+  ::umount2((prefix_ + "/run").c_str(), MNT_DETACH);
   std::error_code ignored;
   fs::remove_all(prefix_, ignored);
 }

@@ -67,6 +67,8 @@ void bearOne(NetPool& networks, Birth& birth) {
   if (auto entered = networks.enterFresh(); !entered) {
     return sayFailed(birth.sync.get(), entered.error().sysErrno, "entering a network namespace");
   }
+  birth.placed.wait(0);
+  if (!birth.group) return networks.leave();
   birth.plan.sync = birth.sync.get();
   clone_args arguments{};
   arguments.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_INTO_CGROUP |
@@ -123,6 +125,12 @@ Cloner::~Cloner() {
   std::lock_guard lock(shared_->mutex);
   shared_->stopping = true;
   shared_->wake.notify_all();
+}
+
+void Cloner::place(Birth& birth, Fd group) {
+  birth.group = std::move(group);
+  birth.placed = 1;
+  birth.placed.notify_one();
 }
 
 // A thread more when all are held: no more than rooms may be in the making at once.

@@ -4,6 +4,7 @@
 // spawner's loop goes on and makes the room's parts.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -16,7 +17,7 @@ namespace agentos::sandbox {
 
 // One child, before and after its birth. The thread holds it as long as the child reads the plan.
 struct Birth {
-  Birth(ChildPlan plan, Fd sync, Fd group) : plan(std::move(plan)), sync(std::move(sync)), group(std::move(group)) {}
+  Birth(ChildPlan plan, Fd sync) : plan(std::move(plan)), sync(std::move(sync)) {}
   ~Birth() { takePidfd(); }
   Birth(const Birth&) = delete;
   Birth& operator=(const Birth&) = delete;
@@ -25,7 +26,8 @@ struct Birth {
 
   ChildPlan plan;
   Fd sync;   // the child's end
-  Fd group;  // where it is born
+  Fd group;  // where it is born: set by place()
+  std::atomic<int> placed = 0;
   // Written by the kernel before the child's first word.
   std::int32_t pid = 0;
   int pidfd = -1;
@@ -38,8 +40,11 @@ class Cloner {
   Cloner(const Cloner&) = delete;
   Cloner& operator=(const Cloner&) = delete;
 
-  // The child's first word on its sync socket is kChildBorn; when there is no child, kChildFailed comes in its place.
+  // Wakes a thread, which makes itself ready; place() must follow. The child's first word on its sync socket is
+  // kChildBorn; when there is no child, kChildFailed comes in its place.
   void bear(std::shared_ptr<Birth> birth);
+  // Where it is born; nowhere: it is not.
+  static void place(Birth& birth, Fd group);
 
  private:
   struct Shared;

@@ -72,26 +72,30 @@ void SpawnJob::start() {
 }
 
 Result<void> SpawnJob::tryStart() {
-  AGENTOS_TRY(groups_, makeInstanceGroups(host_.keeper.get(), id(), host_.controllers));
-  madeGroups_ = true;
-  AGENTOS_TRY(slot_, host_.slots->take(id()));
   AGENTOS_CHECK(bearChild());
+  auto placed = placeChild();
+  Cloner::place(*birth_, placed ? groups_.sup.duplicate() : Fd());
+  AGENTOS_CHECK(placed);
   AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits));
   AGENTOS_TRY(recordDir_, openRecordDir(host_, id()));
-  AGENTOS_TRY(parts_, makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get()));
-  AGENTOS_CHECK(host_.slots->sign(slot_, id()));
-  slot_.lock.reset();  // agent-init will have it
   return {};
 }
 
-// Its other namespaces are the child's to make: it does so while the spawner makes the parts.
+// Its other namespaces are the child's to make, in its own time.
 Result<void> SpawnJob::bearChild() {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return failStep("socketpair");
   sync_.reset(pair[0]);
   Fd theirs(pair[1]);
-  birth_ = std::make_shared<Birth>(makeChildPlan(host_, allowed_), std::move(theirs), groups_.sup.duplicate());
+  birth_ = std::make_shared<Birth>(makeChildPlan(host_, allowed_), std::move(theirs));
   host_.cloner->bear(birth_);
+  return {};
+}
+
+Result<void> SpawnJob::placeChild() {
+  AGENTOS_TRY(groups_, makeInstanceGroups(host_.keeper.get(), id(), host_.controllers));
+  madeGroups_ = true;
+  AGENTOS_TRY(slot_, host_.slots->take(id()));
   return {};
 }
 
@@ -103,7 +107,10 @@ Result<void> SpawnJob::onBorn() {
   faultPoint("sandbox.spawn.cloned");
   AGENTOS_CHECK(mapIds());
   AGENTOS_CHECK(record());
+  // The child lays the ground meanwhile.
   AGENTOS_CHECK(sendParts());
+  AGENTOS_CHECK(host_.slots->sign(slot_, id()));
+  slot_.lock.reset();  // agent-init has it
   faultPoint("sandbox.spawn.mapped");
   return {};
 }
@@ -127,7 +134,7 @@ Result<void> SpawnJob::record() {
 }
 
 Result<void> SpawnJob::sendParts() {
-  RoomParts parts = std::exchange(parts_, {});
+  AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get()));
   std::vector<int> fds;
   fds.reserve(parts.fds.size());
   for (const auto& fd : parts.fds) fds.push_back(fd.get());

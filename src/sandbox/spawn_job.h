@@ -18,7 +18,7 @@ class SpawnJob final : public Job {
   // `ticket` names the job to the record writer.
   SpawnJob(Host& host, AllowedPlan plan, Answer answer, std::uint64_t ticket);
 
-  // Has the child born, and makes its parts meanwhile; what goes wrong is answered.
+  // Has the child born; what goes wrong is answered.
   void start();
   void onRecord(Result<void> result);
 
@@ -37,6 +37,7 @@ class SpawnJob final : public Job {
 
   Result<void> tryStart();
   Result<void> bearChild();
+  Result<void> placeChild();
   Result<void> onBorn();
   Result<void> mapIds();
   Result<void> identify();
@@ -58,7 +59,6 @@ class SpawnJob final : public Job {
   Slot slot_;
   Fd sync_, pidfd_;
   std::shared_ptr<Birth> birth_;
-  RoomParts parts_;
   std::vector<Fd> listeners_;
   Fd recordDir_;
   ProcessIdentity identity_;
