@@ -3,7 +3,7 @@
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-login.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <ctime>
@@ -29,17 +29,12 @@ struct DropMessage {
 };
 using Message = std::unique_ptr<sd_bus_message, DropMessage>;
 
-std::string ownUnit() {
-  char* unit = nullptr;
-  if (::sd_booted() <= 0 || ::sd_pid_get_unit(0, &unit) < 0) return {};
-  return Text(unit).get();
-}
-
-// The object of the job on this unit: "" when there is none, nothing when it could not be asked.
-std::optional<std::string> jobOf(sd_bus* bus, const std::string& unit) {
+// The object of the job on our unit: "" when there is none, nothing when it could not be asked. By pid: what libsystemd
+// would find out by itself it reads from /proc/1, which ProtectProc= hides.
+std::optional<std::string> jobOf(sd_bus* bus) {
   sd_bus_message* raw = nullptr;
-  if (::sd_bus_call_method(bus, kSystemd, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "GetUnit",
-                           nullptr, &raw, "s", unit.c_str()) < 0)
+  if (::sd_bus_call_method(bus, kSystemd, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                           "GetUnitByPID", nullptr, &raw, "u", static_cast<std::uint32_t>(::getpid())) < 0)
     return std::nullopt;
   const Message found(raw);
   const char* path = nullptr;
@@ -54,8 +49,8 @@ std::optional<std::string> jobOf(sd_bus* bus, const std::string& unit) {
   return id == 0 ? std::string() : std::string(job);
 }
 
-StopCause causeOf(sd_bus* bus, const std::string& unit) {
-  const auto job = jobOf(bus, unit);
+StopCause causeOf(sd_bus* bus) {
+  const auto job = jobOf(bus);
   if (!job) return StopCause::kUnknown;
   if (job->empty()) return StopCause::kSignal;
   char* type = nullptr;
@@ -90,13 +85,13 @@ std::optional<std::chrono::microseconds> watchdogInterval() {
 }
 
 StopCause askStopCause() {
-  const std::string unit = ownUnit();
-  if (!unit.ends_with(".service")) return StopCause::kUnmanaged;
+  if (std::getenv("NOTIFY_SOCKET") == nullptr)
+    return StopCause::kUnmanaged;  // NOLINT(concurrency-mt-unsafe): never set
   sd_bus* raw = nullptr;
   if (::sd_bus_open_system(&raw) < 0) return StopCause::kUnknown;
   const std::unique_ptr<sd_bus, CloseBus> bus(raw);
   ::sd_bus_set_method_call_timeout(bus.get(), kBusPatience);
-  return causeOf(bus.get(), unit);
+  return causeOf(bus.get());
 }
 
 StopAgents agentsAtStop(StopAgents configured, StopCause cause) {

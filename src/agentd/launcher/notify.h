@@ -22,7 +22,7 @@ std::optional<std::chrono::microseconds> watchdogInterval();
 
 // Why systemd sends SIGTERM: by the job that it runs on our own unit.
 enum class StopCause : std::uint8_t {
-  kUnmanaged,  // no unit's process
+  kUnmanaged,  // nobody waits to be told of our states: no unit of Type=notify
   kStop,       // `systemctl stop`, the machine's shutdown, or another unit that takes this one along
   kRestart,    // `systemctl restart`, an upgrade: the next agentd is on its way
   kSignal,     // no job: somebody's kill(1), and Restart= will bring it back

@@ -132,10 +132,10 @@ void removeAndPutBackInMidSpawn(World& world) {
   world.pass(1s);
   ASSERT_EQ(world.spawner.plans.size(), 1U) << "in mid-spawn";
   std::filesystem::remove(world.config.contracts.front() + "/anna.yaml");
-  ASSERT_TRUE(world.daemon->reload("test"));
+  ASSERT_TRUE(world.reload("test"));
   world.pass(1s);
   world.contract("anna");
-  ASSERT_TRUE(world.daemon->reload("test"));
+  ASSERT_TRUE(world.reload("test"));
   world.pass(1s);
 }
 
@@ -485,7 +485,7 @@ TEST(Daemon, AReloadTakesNewContractsAndKeepsTheOldOneOfABrokenFile) {
   ASSERT_TRUE(world.start());
   world.contract("helper");
   std::ofstream(world.config.contracts.front() + "/maker.yaml") << "apiVersion: agentos/v0.2\nnmae: maker\n";
-  auto report = world.daemon->reload("uid:0");
+  auto report = world.reload("uid:0");
   ASSERT_TRUE(report);
   EXPECT_EQ((*report)["added"], Json::array({"helper"}));
   EXPECT_TRUE((*report)["removed"].empty());

@@ -74,8 +74,9 @@ class World {
     daemon.reset();
     run();
   }
-  void stop() {
-    auto done = boost::asio::co_spawn(io, daemon->stop(), boost::asio::use_future);
+  Result<Json> reload(const std::string& actor = "uid:0") { return await(daemon->reload(actor)); }
+  void stop(std::optional<agentd::StopAgents> agents = std::nullopt) {
+    auto done = boost::asio::co_spawn(io, daemon->stop(agents), boost::asio::use_future);
     for (int i = 0; i < 1000 && !isReady(done); ++i) pass(100ms);
     ASSERT_TRUE(isReady(done)) << "stop does not end";
   }

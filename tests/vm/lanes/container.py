@@ -31,6 +31,8 @@ mkdir dev/pts dev/shm; mount -t devpts -o newinstance,ptmxmode=666 pts dev/pts; 
 mount -t tmpfs -o mode=755 run run; mount -t tmpfs tmp tmp
 mkdir run/host; mount --bind "$WORK/lines" run/host
 pivot_root . mnt; umount -l /mnt
+# As a machine's systemd does it itself: a service's credentials are mounted elsewhere and show by propagation.
+mount --make-rshared /
 ip link set lo up
 exec env -i container=agentd-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /sbin/init --log-level=err --log-target=console
 """
