@@ -74,19 +74,10 @@ purge_agentd() {
 install_agentd() { dpkg -i "${1:-$VM_DEB}" > /vm/install.log 2>&1 < /dev/null || { cat /vm/install.log; return 1; }; }
 fresh_agentd() { purge_agentd; install_agentd; eventually 60 ready; }
 
-# with_company - the example company, at work with the scripted model (Start: installed)
+# with_company - the example company, at work with the scripted model, as the README makes it (Start: installed)
 with_company() {
   must agentctl company init $COMPANY --example
-  install -D -m 644 /vm/files/model.yaml /etc/agentd/model.yaml
-  cat > /etc/agentd/agentd.yaml <<YAML
-company: $COMPANY
-models:
-  - { driver: scripted, script: model.yaml }
-prices:
-  "house/*": { input: 0.80, output: 4.00 }
-policy: { allow_unlimited_without_controllers: true }
-YAML
-  must systemctl restart agentd
+  must agentctl company use $COMPANY --scripted-model
   eventually 60 ready
 }
 

@@ -121,7 +121,7 @@ def system_for(options, package):
     made = subprocess.run([HERE / "image", "--release", options.release, "--depends", depends], text=True, stdout=subprocess.PIPE)
     if made.returncode != 0:
         raise Trouble(f"tests/vm/image ended with {made.returncode}")
-    return pathlib.Path(made.stdout.strip())
+    return pathlib.Path(made.stdout.splitlines()[-1])
 
 
 def lay_payload(lane, options, cases, package, root):
