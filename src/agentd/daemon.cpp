@@ -30,6 +30,11 @@ constexpr auto kHeadAfter = std::chrono::seconds(1);
 constexpr auto kHeadToldEvery = std::chrono::hours(1);
 constexpr auto kRefreshAfter = std::chrono::milliseconds(5);  // changes of a burst share one look
 
+// A simulation waits for its disk.
+Worker::Mode diskOf(Alarms::Mode alarms) {
+  return alarms == Alarms::Mode::kManual ? Worker::Mode::kInline : Worker::Mode::kThread;
+}
+
 std::optional<gid_t> groupNamed(const std::string& name) {
   const group* found = name.empty() ? nullptr : ::getgrnam(name.c_str());
   if (found == nullptr) return std::nullopt;
@@ -111,6 +116,8 @@ Result<void> Daemon::makeParts() {
                                            [this](const models::Ledger::Settlement& one) { settled(one); });
   AGENTOS_TRY(auto boot, bootId());
   AGENTOS_TRY(runs_, RunTable::open(*db_, boot));
+  AGENTOS_TRY(commits_, GroupCommit::open(world_.io.get_executor(), config_.paths.database() + "-wal", *audit_,
+                                          diskOf(world_.alarms)));
   contracts_ =
       std::make_unique<ContractStore>(config_.contracts, company_ ? company_->path() + "/agents/contracts" : "");
   for (const auto& line : contracts_->reload().problems) spdlog::warn("contract: {}", line);
@@ -119,6 +126,7 @@ Result<void> Daemon::makeParts() {
                                                                  .alarms = alarms_,
                                                                  .events = *events_,
                                                                  .runs = *runs_,
+                                                                 .commits = *commits_,
                                                                  .spawner = world_.spawner,
                                                                  .ledger = *ledger_,
                                                                  .company = company_.get(),
@@ -145,6 +153,8 @@ SupervisorSettings Daemon::supervisorSettings() {
   settings.recordsKept = static_cast<std::size_t>(config_.recordsKept);
   settings.logRotateAt = config_.logRotateAt;
   settings.logKeep = config_.logKeep;
+  settings.disk = diskOf(world_.alarms);
+  if (settings.disk == Worker::Mode::kInline) settings.spareDirectories = 0;
   settings.machine = [this] { return machineOf(platform_, models_, config_.policy); };
   settings.runtime = [this] { return runtimeSide(); };
   return settings;

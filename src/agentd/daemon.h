@@ -103,6 +103,7 @@ class Daemon {
   std::unique_ptr<models::Ledger> ledger_;
   std::unique_ptr<models::Meter> meter_;
   std::unique_ptr<RunTable> runs_;
+  std::unique_ptr<GroupCommit> commits_;
   std::unique_ptr<ContractStore> contracts_;
   std::unique_ptr<SupervisorImpl> supervisor_;
   std::unique_ptr<Gateway> gateway_;

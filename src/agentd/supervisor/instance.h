@@ -38,6 +38,7 @@ struct Instance {
   std::vector<std::shared_ptr<boost::asio::steady_timer>> waiters;
   bool finishing = false, booked = false;  // booked: the run's end is in the books
   bool told = false;                       // and everybody who waited was told
+  bool audited = false;                    // its end has its line in the audit log
 
   const InstanceId& id() const { return view.id; }
 };

@@ -81,7 +81,7 @@ Result<std::unique_ptr<RunTable>> RunTable::open(Database& db, std::string bootI
   return std::unique_ptr<RunTable>(new RunTable(db, std::move(bootId), std::move(write), std::move(erase)));
 }
 
-Result<void> RunTable::insertSoon(const Instance& instance) {
+Result<void> RunTable::updateSoon(const Instance& instance) {
   RelaxedCommits relaxed(db_);
   return update(instance);
 }
@@ -98,7 +98,10 @@ Result<void> RunTable::update(const Instance& instance) {
   return write_.run();
 }
 
-Result<void> RunTable::remove(const InstanceId& id) { return erase_.with(id.str()).run(); }
+Result<void> RunTable::removeSoon(const InstanceId& id) {
+  RelaxedCommits relaxed(db_);
+  return erase_.with(id.str()).run();
+}
 
 Result<std::vector<RunRow>> RunTable::load() {
   AGENTOS_TRY(auto read, db_.prepare(kRead));

@@ -29,10 +29,10 @@ class RunTable {
  public:
   static Result<std::unique_ptr<RunTable>> open(Database& db, std::string bootId);
 
-  // The row of a run that begins: durable with the next update, which comes before anybody is told of the run.
-  Result<void> insertSoon(const Instance& instance);
   Result<void> update(const Instance& instance);  // also marks it ended when the instance is booked
-  Result<void> remove(const InstanceId& id);
+  // The same without waiting for the disk: durable with the next commit, or with GroupCommit::durable.
+  Result<void> updateSoon(const Instance& instance);
+  Result<void> removeSoon(const InstanceId& id);
   // Newest first.
   Result<std::vector<RunRow>> load();
   const std::string& bootId() const { return bootId_; }

@@ -118,17 +118,25 @@ asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
   if (auto told = tellTask(*instance); !told) co_return retryBooks(instance, told.error());
   faultPoint("supervisor.task_told");
   instance->booked = true;
-  if (auto kept = parts_.runs.update(*instance); !kept) {
-    instance->booked = false;
-    co_return retryBooks(instance, kept.error());
+  auto kept = parts_.runs.updateSoon(*instance);
+  if (kept) {
+    auditEnd(*instance);
+    kept = co_await parts_.commits.durable();
   }
-  Json data = {{"reason", instance->view.reason},
-               {"cost_micro_usd", instance->view.cost.count},
-               {"model_calls", instance->view.modelCalls},
-               {"while_away", instance->view.adopted && !instance->pidfd}};
-  if (instance->view.exit) data["exit"] = describe(*instance->view.exit);
-  if (instance->cause == EndCause::kTimedOut) data["limit"] = "run.timeout";
-  audit(*instance, std::string(kindOf(instance->view.state)), "agentd", std::move(data), true);
+  if (kept) co_return;
+  instance->booked = false;
+  retryBooks(instance, kept.error());
+}
+
+void SupervisorImpl::auditEnd(Instance& instance) {
+  if (std::exchange(instance.audited, true)) return;
+  Json data = {{"reason", instance.view.reason},
+               {"cost_micro_usd", instance.view.cost.count},
+               {"model_calls", instance.view.modelCalls},
+               {"while_away", instance.view.adopted && !instance.pidfd}};
+  if (instance.view.exit) data["exit"] = describe(*instance.view.exit);
+  if (instance.cause == EndCause::kTimedOut) data["limit"] = "run.timeout";
+  audit(instance, std::string(kindOf(instance.view.state)), "agentd", std::move(data), false);
 }
 
 void SupervisorImpl::retryBooks(const InstancePtr& instance, const Error& error) {
@@ -184,6 +192,12 @@ bool SupervisorImpl::cancelRestart(const InstanceId& id) {
   return true;
 }
 
+void SupervisorImpl::removeRecords(const Paths& paths, const InstanceId& id) {
+  std::error_code ignored;  // what cannot be removed now is found as a leftover at the next start
+  std::filesystem::remove_all(paths.instance(id), ignored);
+  std::filesystem::remove_all(paths.instanceLog(id), ignored);
+}
+
 // Ended records beyond the bound go, oldest first: directory, log, row. What is not in the books stays.
 void SupervisorImpl::prune() {
   std::vector<std::pair<Timestamp, InstanceId>> ended;
@@ -194,10 +208,9 @@ void SupervisorImpl::prune() {
   std::ranges::sort(ended);
   ended.resize(ended.size() - settings_.recordsKept);
   for (const auto& [created, id] : ended) {
-    std::error_code ignored;  // what cannot be removed now is found as a leftover at the next start
-    std::filesystem::remove_all(settings_.paths.instance(id), ignored);
-    std::filesystem::remove_all(settings_.paths.instanceLog(id), ignored);
-    if (auto gone = parts_.runs.remove(id); !gone) spdlog::warn("{}: {}", id.str(), gone.error().message());
+    remover_.post([paths = settings_.paths, id] { removeRecords(paths, id); });
+    // A row that a crash brings back is pruned again.
+    if (auto gone = parts_.runs.removeSoon(id); !gone) spdlog::warn("{}: {}", id.str(), gone.error().message());
     instances_.erase(id);
   }
 }

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
@@ -36,7 +37,9 @@ SupervisorImpl::SupervisorImpl(SupervisorParts parts, SupervisorSettings setting
     : parts_(parts),
       settings_(std::move(settings)),
       instancesDir_(openOrWarn(settings_.paths.instances())),
-      logDir_(openOrWarn(settings_.paths.log())) {}
+      logDir_(openOrWarn(settings_.paths.log())),
+      spares_(settings_.paths.instances(), settings_.paths.log(), settings_.spareDirectories, settings_.disk),
+      remover_(settings_.disk) {}
 
 // Rooms go on; nobody waits for their ends here any more.
 SupervisorImpl::~SupervisorImpl() {
@@ -113,6 +116,7 @@ void SupervisorImpl::startGrace(const InstancePtr& instance, Nanoseconds grace) 
 }
 
 asio::awaitable<Result<void>> SupervisorImpl::perform(InstancePtr instance, Effects effects, Nanoseconds grace) {
+  using namespace asio::experimental::awaitable_operators;
   const InstanceId id = instance->id();
   Result<void> first;
   for (const Effect effect : effects) {
@@ -139,11 +143,15 @@ asio::awaitable<Result<void>> SupervisorImpl::perform(InstancePtr instance, Effe
           startGrace(instance, done ? Nanoseconds(kInitPatience) : Nanoseconds(kKillRetry));
         break;
       case Effect::kSettle:
-        co_await book(instance);
+        // The room is swept while the books go to disk.
+        if (std::ranges::find(effects, Effect::kSweep) == effects.end()) {
+          co_await book(instance);
+        } else {
+          done = co_await (book(instance) && parts_.spawner.sweep(id));
+        }
         break;
       case Effect::kSweep:
-        done = co_await parts_.spawner.sweep(id);
-        break;
+        break;  // with kSettle
       case Effect::kNotify:
         notify(instance);
         break;

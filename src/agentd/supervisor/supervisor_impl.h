@@ -11,8 +11,11 @@
 #include "agentd/alarms.h"
 #include "agentd/config/config.h"
 #include "agentd/events.h"
+#include "agentd/group_commit.h"
 #include "agentd/supervisor/instance.h"
 #include "agentd/supervisor/run_table.h"
+#include "agentd/supervisor/spare_directories.h"
+#include "agentd/worker.h"
 #include "company/layout.h"
 #include "contract/admission.h"
 #include "models/ledger.h"
@@ -26,6 +29,7 @@ struct SupervisorParts {
   Alarms& alarms;
   Events& events;
   RunTable& runs;
+  GroupCommit& commits;
   sandbox::Spawner& spawner;
   models::Ledger& ledger;
   company::Company* company = nullptr;
@@ -38,6 +42,8 @@ struct SupervisorSettings {
   std::size_t recordsKept = 200;
   Bytes logRotateAt{16 << 20};
   std::int64_t logKeep = 4;
+  std::size_t spareDirectories = 8;  // made ahead of their runs
+  Worker::Mode disk = Worker::Mode::kThread;
   std::function<contract::Machine()> machine;  // what admission goes by
   std::function<std::string()> runtime;        // the live runtime side, resolved at each spawn; empty: none
 };
@@ -97,7 +103,7 @@ class SupervisorImpl final : public Supervisor {
   Result<void> claimTask(const SpawnRequest& request, Instance& instance);
   Result<sandbox::RoomPlan> planFor(const Instance& instance) const;
   Result<sandbox::RoomPlan> prepare(const SpawnRequest& request, Instance& instance);
-  void roomStands(const InstancePtr& instance, sandbox::SpawnedRoom room);
+  boost::asio::awaitable<void> roomStands(InstancePtr instance, sandbox::SpawnedRoom room);
   boost::asio::awaitable<void> refuse(InstancePtr instance, Error error);
 
   // life (supervisor_impl.cpp)
@@ -116,10 +122,12 @@ class SupervisorImpl final : public Supervisor {
   void readExitRecord(Instance& instance) const;
   void tellOrphans(const std::string& id);
   boost::asio::awaitable<void> book(InstancePtr instance);
+  void auditEnd(Instance& instance);
   Result<void> tellTask(Instance& instance);
   Result<void> performVerdict(const Instance& instance, const Verdict& verdict);
   void retryBooks(const InstancePtr& instance, const Error& error);
   void notify(const InstancePtr& instance);
+  static void removeRecords(const Paths& paths, const InstanceId& id);
   void considerRestart(const InstancePtr& instance);
   bool cancelRestart(const InstanceId& id);
   static govern::AuditEvent eventOf(const Instance& instance, std::string kind, const std::string& actor, Json data);
@@ -130,6 +138,7 @@ class SupervisorImpl final : public Supervisor {
   RoomServer* rooms_ = nullptr;
   std::function<void(const InstanceId&)> told_;
   Fd instancesDir_, logDir_;
+  SpareDirectories spares_;
   std::map<InstanceId, InstancePtr> instances_;
   struct Restarts {
     std::vector<BootTime> earlier;
@@ -137,6 +146,7 @@ class SupervisorImpl final : public Supervisor {
   };
   std::map<AgentName, Restarts> restarts_;
   bool refusing_ = false;
+  Worker remover_;  // of old records
 };
 
 }  // namespace agentos::agentd

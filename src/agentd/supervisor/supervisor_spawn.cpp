@@ -69,7 +69,7 @@ Result<InstancePtr> SupervisorImpl::makeInstance(const SpawnRequest& request,
   auto instance = std::make_shared<Instance>();
   InstanceView& view = instance->view;
   view.agent = contract->name;
-  AGENTOS_TRY(view.id, takeInstanceId(instancesDir_.get(), contract->name));
+  AGENTOS_TRY(view.id, spares_.take(contract->name));
   view.mode = wordOf(contract->run.mode);
   view.latency = wordOf(contract->latency);
   view.contractDigest = contract->digest;
@@ -92,7 +92,7 @@ Result<void> SupervisorImpl::makeDirectories(const Instance& instance, const std
   AGENTOS_CHECK(makeDirectoryAt(directory.get(), "context", 0750));
   // Not synced: it is read by this run only, and a run whose machine crashed is over.
   AGENTOS_TRY(auto prompt,
-              openBeneath(directory.get(), "context/prompt.md", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+              openBeneath(directory.get(), "context/prompt.md", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
   return writeAll(prompt.get(), contextText);
 }
 
@@ -133,7 +133,7 @@ Result<sandbox::RoomPlan> SupervisorImpl::prepare(const SpawnRequest& request, I
   if (instance.timeLeft.count() > 0) instance.deadline = parts_.clock.bootNow() + instance.timeLeft;
   // Not waited for: the claim was committed before, the spawner's launch record is durable before exec, and the row is
   // durable before anybody is told of the run (roomStands, refuse).
-  AGENTOS_CHECK(parts_.runs.insertSoon(instance));
+  AGENTOS_CHECK(parts_.runs.updateSoon(instance));
   faultPoint("supervisor.row");
   AGENTOS_CHECK(makeDirectories(instance, request.contextText));
   return planFor(instance);
@@ -154,7 +154,7 @@ boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest re
   AGENTOS_CO_TRY(auto instance, makeInstance(request, *contract));
   const InstanceId id = instance->id();
   if (auto begun = begin(request, *instance, std::move(admission)); !begun) {
-    ::unlinkat(instancesDir_.get(), id.str().c_str(), AT_REMOVEDIR);
+    removeRecords(settings_.paths, id);
     co_return std::unexpected(std::move(begun).error());
   }
   instances_[id] = instance;
@@ -170,11 +170,11 @@ boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest re
     co_return std::unexpected(std::move(room).error());
   }
   faultPoint("supervisor.spawned");
-  roomStands(instance, *std::move(room));
+  co_await roomStands(instance, *std::move(room));
   co_return id;
 }
 
-void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoom room) {
+boost::asio::awaitable<void> SupervisorImpl::roomStands(InstancePtr instance, sandbox::SpawnedRoom room) {
   instance->view.process = std::move(room.identity);
   instance->view.enforcement = std::move(room.enforcement);
   instance->view.started = parts_.clock.now();
@@ -183,9 +183,7 @@ void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoo
   auto effects = happen(*instance, Event::kSpawned, "agentd");
   if (instance->view.state == State::kRunning) startTimeout(*instance);
   watch(instance, std::move(room.pidfd));
-  // The run goes on when this fails: its launch record is on disk, and the next update says it again.
-  if (auto kept = parts_.runs.update(*instance); !kept)
-    spdlog::error("{}: {}", instance->id().str(), kept.error().message());
+  auto kept = parts_.runs.updateSoon(*instance);
   audit(*instance, "instance.started", "agentd",
         {{"pid", instance->view.process.pid},
          {"substituted", instance->view.enforcement.substituted},
@@ -197,11 +195,16 @@ void SupervisorImpl::roomStands(const InstancePtr& instance, sandbox::SpawnedRoo
     };
     spawnTask(parts_.io.get_executor(), "stop while starting", work(this, instance, *std::move(effects)));
   }
+  if (kept) kept = co_await parts_.commits.durable();
+  spares_.refill();
+  // The run goes on when this fails: its launch record is on disk, and the next update says it again.
+  if (!kept) spdlog::error("{}: {}", instance->id().str(), kept.error().message());
 }
 
 boost::asio::awaitable<void> SupervisorImpl::refuse(InstancePtr instance, Error error) {
   instance->view.reason = error.message();
   instance->view.ended = parts_.clock.now();
+  spares_.discardUnused(instance->id());
   auto effects = happen(*instance, Event::kRefused, "agentd");
   if (effects) [[maybe_unused]]
     auto done = co_await perform(instance, *std::move(effects), Nanoseconds(0));
