@@ -32,6 +32,6 @@ is "the output alone" "words of its own" "$(agentctl logs "$run" --output-only)"
 
 say "a journal that is started again is found, and agentd goes on"
 must systemctl restart systemd-journald
-must agentctl cycle hold teller
-within 20 "what was said after" 1 sh -c 'journalctl --no-pager -q -o cat -t agentd AGENTD_EVENT=cycle.held | wc -l'
+must agentctl system reload
+within 20 "what was said after" 1 sh -c 'journalctl --no-pager -q -o cat -t agentd AGENTD_EVENT=agentd.reloaded | wc -l'
 is "agentd" active "$(systemctl is-active agentd)"
