@@ -16,6 +16,7 @@ endfunction()
 
 agentos_generated(agentd.yaml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/agentd
                   COMMAND agentd --reference=yaml DEPENDS agentd)
+agentos_generated(agentd.schema.json DESTINATION ${share} COMMAND agentd --reference=schema DEPENDS agentd)
 agentos_generated(completion.bash DESTINATION share/bash-completion/completions RENAME agentctl
                   COMMAND agentctl completion bash DEPENDS agentctl)
 agentos_generated(completion.zsh DESTINATION share/zsh/vendor-completions RENAME _agentctl

@@ -31,10 +31,10 @@ void describeActs(CLI::App& app, Options& options) {
            options.act = Options::Act::kReference;
            options.referenceFormat = format == "true" ? "" : format;
          },
-         "print every key of agentd.yaml and exit: markdown, yaml (a commented file), man (scdoc) or keys")
+         "print every key of agentd.yaml and exit: markdown, yaml (a commented file), man (scdoc), schema or keys")
       ->type_name("FORMAT")
       ->expected(0, 1)
-      ->check(CLI::IsMember({"", "true", "markdown", "yaml", "man", "keys"}).description(""));
+      ->check(CLI::IsMember({"", "true", "markdown", "yaml", "man", "schema", "keys"}).description(""));
   act("--serve", Options::Act::kServe,
       "be the daemon alone, unprivileged: what agentd.service runs, beside agentd-spawner and agentd-keeper; it takes "
       "the socket that systemd passes");

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kWidth = 100;
 
 constexpr std::string_view kFileHead =
+    "# yaml-language-server: $schema=/usr/share/agentd/agentd.schema.json\n"
     "# agentd.yaml: the configuration of agentd and agentd-spawner. agentd.yaml(5) has the same as a manual page.\n"
     "#\n"
     "# Below stands every key with its default, behind a `#`: take the `#` away and change the value. Lines with `# `\n"
@@ -165,6 +166,7 @@ std::optional<std::string> configReferenceAs(const std::string& format) {
   if (format.empty() || format == "markdown") return configReference();
   if (format == "yaml") return defaultConfigFile();
   if (format == "man") return configManual();
+  if (format == "schema") return configSchema();
   if (format != "keys") return std::nullopt;
   std::string keys;
   for (const auto& one : definitions()) keys += one.key + "\n";

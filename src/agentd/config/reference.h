@@ -14,7 +14,10 @@ std::string defaultConfigFile();
 // agentd.yaml(5) in scdoc's form.
 std::string configManual();
 
-// "markdown" (also ""), "yaml", "man", or "keys", one a line; absent for any other word.
+// JSON Schema 2020-12, by which editors complete keys and mark what is wrong.
+std::string configSchema();
+
+// "markdown" (also ""), "yaml", "man", "schema", or "keys", one a line; absent for any other word.
 std::optional<std::string> configReferenceAs(const std::string& format);
 
 }  // namespace agentos::agentd

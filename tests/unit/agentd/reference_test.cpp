@@ -9,6 +9,8 @@
 
 #include "agentd/config/definitions.h"
 #include "agentd/config/options.h"
+#include "base/json.h"
+#include "base/text.h"
 
 namespace agentos::agentd {
 namespace {
@@ -84,11 +86,33 @@ TEST(Manual, HasEveryKeyWithItsDefault) {
   }
 }
 
+// A schema that says less than the reader is a trap for who trusts an editor: the two are held against each other.
+TEST(Schema, KnowsWhatTheReaderKnows) {
+  const auto schema = Json::parse(configSchema());
+  EXPECT_EQ(schema["additionalProperties"], false);
+  for (const auto& one : definitions()) {
+    const Json* at = &schema;
+    for (const auto part : split(one.key, '.')) {
+      ASSERT_TRUE((*at)["properties"].contains(part)) << one.key;
+      at = &(*at)["properties"][std::string(part)];
+    }
+    EXPECT_TRUE((*at)["description"].get<std::string>().starts_with(one.doc)) << one.key;
+  }
+  const auto& limits = schema["properties"]["limits"];
+  EXPECT_EQ(limits["additionalProperties"], false);
+  EXPECT_EQ(limits["properties"]["concurrent_cycles"]["minimum"], 1);
+  EXPECT_EQ(limits["properties"]["concurrent_cycles"]["maximum"], 100000);
+  EXPECT_EQ(schema["properties"]["stop"]["properties"]["agents"]["enum"], (Json{"stop", "keep"}));
+  EXPECT_EQ(schema["properties"]["services"]["properties"]["start"]["type"], "boolean");
+  EXPECT_EQ(schema["properties"]["contracts"]["items"]["type"], "string");
+}
+
 TEST(Reference, KnowsItsFormats) {
   EXPECT_EQ(configReferenceAs(""), configReference());
   EXPECT_EQ(configReferenceAs("markdown"), configReference());
   EXPECT_EQ(configReferenceAs("yaml"), defaultConfigFile());
   EXPECT_EQ(configReferenceAs("man"), configManual());
+  EXPECT_EQ(configReferenceAs("schema"), configSchema());
   EXPECT_FALSE(configReferenceAs("html").has_value());
   const std::string keys = *configReferenceAs("keys");
   EXPECT_NE(keys.find("\nstop.grace\n"), std::string::npos);
