@@ -257,7 +257,7 @@ void Daemon::startServices() {
     if (stored.contract->run.mode != contract::RunMode::kService) continue;
     auto last = supervisor_->resolve(name.str());
     auto view = last ? supervisor_->view(*last) : std::unexpected(last.error());
-    if (view && isLive(view->state)) continue;
+    if ((view && isLive(view->state)) || supervisor_->waitsForRestart(name)) continue;
     auto work = [](SupervisorImpl* supervisor, SpawnRequest request) -> asio::awaitable<void> {
       const std::string agent = request.contract->name.str();
       auto spawned = co_await supervisor->spawn(std::move(request));

@@ -20,6 +20,13 @@ Result<std::shared_ptr<const contract::Contract>> contractOf(const Json& json) {
   if (!loaded) return fail(ErrorCode::kSyntax, loaded.error().front().message());
   auto contract = std::make_shared<contract::Contract>(*std::move(loaded));
   contract->digest = json.value("contract_digest", contract->digest);
+  // The text spells every default out, and a default is no demand: a run that is started again from it is not to be
+  // refused, or timed out, for what nobody wrote.
+  if (auto demands = json.find("contract_demands"); demands != json.end() && demands->is_array()) {
+    contract->demands.clear();
+    for (const Json& path : *demands)
+      if (path.is_string()) contract->demands.insert(path.get<std::string>());
+  }
   return contract;
 }
 
@@ -34,7 +41,8 @@ std::string launchLine(const Instance& instance) {
                {"trace", instance.view.trace},
                {"created", formatUtc(instance.view.created)},
                {"contract_digest", instance.view.contractDigest},
-               {"contract", contract::toJson(*instance.contract)}};
+               {"contract", contract::toJson(*instance.contract)},
+               {"contract_demands", instance.contract->demands}};
   if (instance.claim) json["claim"] = {{"task", instance.claim->task.str()}, {"epoch", instance.claim->epoch}};
   return dumpJson(json);
 }

@@ -36,6 +36,7 @@ class RunTable {
   // Newest first.
   Result<std::vector<RunRow>> load();
   const std::string& bootId() const { return bootId_; }
+  Database& database() { return db_; }
 
  private:
   RunTable(Database& db, std::string bootId, SqlStatement write, SqlStatement erase)

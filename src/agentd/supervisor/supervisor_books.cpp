@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <random>
 #include <system_error>
 #include <utility>
 
 #include "agentd/spawn_task.h"
 #include "agentd/supervisor/end_of_run.h"
-#include "agentd/supervisor/restarts.h"
 #include "agentd/supervisor/settled_event.h"
 #include "agentd/supervisor/supervisor_impl.h"
 #include "base/fault.h"
@@ -42,11 +40,6 @@ Json describe(const sandbox::ExitRecord& exit) {
 
 std::string_view kindOf(State state) {
   return state == State::kRefused ? "instance.refused" : state == State::kLost ? "instance.lost" : "instance.ended";
-}
-
-double randomShare() {
-  static std::minstd_rand generator{std::random_device{}()};
-  return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
 }
 
 }  // namespace
@@ -153,43 +146,6 @@ void SupervisorImpl::notify(const InstancePtr& instance) {
   considerRestart(instance);
   if (told_) told_(instance->id());
   prune();
-}
-
-void SupervisorImpl::considerRestart(const InstancePtr& instance) {
-  if (refusing_ || !instance->contract || instance->contract->run.mode == contract::RunMode::kCycle) return;
-  auto& known = restarts_[instance->view.agent];
-  const BootTime now = parts_.clock.bootNow();
-  std::erase_if(known.earlier, [&](BootTime at) { return now - at > instance->contract->restart.within; });
-  const auto decision = decideRestart(*instance->contract, *instance, known.earlier, now, randomShare());
-  if (!decision.delay) {
-    audit(*instance, "instance.not_restarted", "agentd", {{"reason", decision.why}}, false);
-    return;
-  }
-  audit(*instance, "instance.restarting", "agentd", {{"why", decision.why}, {"delay_ns", decision.delay->count()}},
-        false);
-  SpawnRequest again{.contract = instance->contract, .source = instance->view.source, .trace = instance->view.trace};
-  again.restarts = instance->view.restarts + 1;
-  known.pending = parts_.alarms.after(*decision.delay, [this, again = std::move(again)]() mutable {
-    auto& restarts = restarts_[again.contract->name];
-    restarts.pending = 0;
-    restarts.earlier.push_back(parts_.clock.bootNow());
-    auto work = [](SupervisorImpl* self, SpawnRequest request) -> asio::awaitable<void> {
-      auto spawned = co_await self->spawn(std::move(request));
-      if (!spawned) spdlog::error("restart: {}", spawned.error().message());
-    };
-    spawnTask(parts_.io.get_executor(), "restart", work(this, std::move(again)));
-  });
-}
-
-bool SupervisorImpl::cancelRestart(const InstanceId& id) {
-  auto found = instances_.find(id);
-  if (found == instances_.end()) return false;
-  auto known = restarts_.find(found->second->view.agent);
-  if (known == restarts_.end() || known->second.pending == 0) return false;
-  parts_.alarms.cancel(std::exchange(known->second.pending, 0));
-  audit(*found->second, "instance.not_restarted", "agentd", {{"reason", "stopped while it waited to start again"}},
-        true);
-  return true;
 }
 
 void SupervisorImpl::removeRecords(const Paths& paths, const InstanceId& id) {

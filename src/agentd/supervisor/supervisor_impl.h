@@ -13,6 +13,7 @@
 #include "agentd/events.h"
 #include "agentd/group_commit.h"
 #include "agentd/supervisor/instance.h"
+#include "agentd/supervisor/restart_table.h"
 #include "agentd/supervisor/run_table.h"
 #include "agentd/supervisor/spare_directories.h"
 #include "agentd/worker.h"
@@ -78,6 +79,10 @@ class SupervisorImpl final : public Supervisor {
   void remember(InstancePtr instance);
   void adopt(InstancePtr instance, sandbox::SpawnedRoom room, bool frozen);
   boost::asio::awaitable<void> settle(InstancePtr instance, bool launched);  // it ended, or never began, meanwhile
+  // Before anything is settled: what an earlier agentd knew of restarts; and after it: who waited for one waits on.
+  Result<void> loadRestarts();
+  void resumeRestarts();
+  bool waitsForRestart(const AgentName& agent) const;
   int instancesDir() const { return instancesDir_.get(); }
   const SupervisorSettings& settings() const { return settings_; }
   // For the runs to come; paths stay.
@@ -129,6 +134,9 @@ class SupervisorImpl final : public Supervisor {
   void notify(const InstancePtr& instance);
   static void removeRecords(const Paths& paths, const InstanceId& id);
   void considerRestart(const InstancePtr& instance);
+  void restartAt(const InstancePtr& ended, BootTime due);
+  boost::asio::awaitable<void> restart(InstancePtr ended);
+  void keepRestarts(const AgentName& agent);
   bool cancelRestart(const InstanceId& id);
   static govern::AuditEvent eventOf(const Instance& instance, std::string kind, const std::string& actor, Json data);
   void audit(const Instance& instance, std::string kind, const std::string& actor, Json data, bool durable);
@@ -140,11 +148,11 @@ class SupervisorImpl final : public Supervisor {
   Fd instancesDir_, logDir_;
   SpareDirectories spares_;
   std::map<InstanceId, InstancePtr> instances_;
-  struct Restarts {
-    std::vector<BootTime> earlier;
+  struct Restarts : RestartRow {
     AlarmId pending = 0;
   };
   std::map<AgentName, Restarts> restarts_;
+  std::optional<RestartTable> restartTable_;
   bool refusing_ = false;
   Worker remover_;  // of old records
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon as a whole: real files, real database, real audit log; rooms and time are the test's.
 #include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
+#include "agentd/http/listen.h"
 #include "world.h"
 
 namespace agentos::test {
@@ -322,6 +326,56 @@ TEST(Daemon, ACallThatACrashCutCountsAgainstItsCap) {
   EXPECT_EQ(world.audited("model.settled"), 1U) << "and the log says so";
 }
 
+// One request over a socket that the world's own loop serves, on a connection of its own.
+std::string askOver(World& world, const std::string& path, const std::string& target) {
+  Fd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  EXPECT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const std::string request = "GET " + target + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  EXPECT_EQ(::send(client.get(), request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
+  std::string answer;
+  for (int i = 0; i < 2000; ++i) {
+    world.run();
+    std::array<char, 65536> buffer{};
+    const auto got = ::recv(client.get(), buffer.data(), buffer.size(), 0);
+    if (got == 0) return answer;
+    if (got > 0) answer.append(buffer.data(), static_cast<std::size_t>(got));
+    if (got < 0) ::usleep(1000);
+  }
+  ADD_FAILURE() << "no answer to " << target;
+  return answer;
+}
+
+TEST(Daemon, WhileItRecoversItAnswersAndSaysSo) {
+  World world;
+  world.contract("maker");
+  world.spawner.shut(world.io);  // recovery waits for the spawner's list of rooms
+  auto made = agentd::Daemon::make({world.io, world.clock, world.spawner, agentd::Alarms::Mode::kManual}, world.config);
+  ASSERT_TRUE(made);
+  world.daemon = *std::move(made);
+  const std::string path = world.root + "/api.sock";
+  auto listener = agentd::listenUnix(path, 0600);
+  ASSERT_TRUE(listener);
+  auto started = boost::asio::co_spawn(world.io, world.daemon->start(*std::move(listener)), boost::asio::use_future);
+  world.run();
+  ASSERT_FALSE(World::isReady(started));
+  EXPECT_TRUE(askOver(world, path, "/healthz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(askOver(world, path, "/v1/agents").starts_with("HTTP/1.1 200"));
+  for (const char* target : {"/readyz", "/v1/agents/maker.aaaaaa"}) {
+    const std::string answer = askOver(world, path, target);
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 503")) << answer;
+    EXPECT_NE(answer.find("starting"), std::string::npos) << answer;
+  }
+  world.spawner.open();
+  world.pass(1s);
+  ASSERT_TRUE(World::isReady(started));
+  ASSERT_TRUE(started.get());
+  EXPECT_TRUE(askOver(world, path, "/readyz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(askOver(world, path, "/v1/agents/maker.aaaaaa").starts_with("HTTP/1.1 404"));
+}
+
 TEST(Daemon, ARestartedDaemonAdoptsWhatRunsAndHonoursWhatEnded) {
   World world;
   for (const char* name : {"anna", "bert", "carl"}) world.contract(name);
@@ -515,6 +569,73 @@ TEST(Daemon, AServiceStartsWithTheDaemonAndIsStartedAgainWhenItFails) {
   world.pass(1h);
   EXPECT_TRUE(world.live().empty()) << "three within five minutes is enough";
   EXPECT_EQ(world.audited("instance.not_restarted"), 1U);
+}
+
+// However often agentd falls over with it, an agent that falls over starts no sooner and no more often.
+TEST(Daemon, ABackOffOutlivesTheDaemon) {
+  for (const char* mode : {"service", "job"}) {
+    SCOPED_TRACE(mode);
+    World world;
+    world.contract("looper", std::string("run: { mode: ") + mode +
+                                 ", command: [\"/bin/false\"] }\nrestart: { policy: on-failure, max: 10, within: 1h, "
+                                 "backoff: 10s..10m }\n");
+    ASSERT_TRUE(world.start());
+    const AgentName looper = *AgentName::parse("looper");
+    if (world.live().empty()) {
+      ASSERT_TRUE(world.await(world.daemon->supervisor().spawn({.contract = world.contracts().at(looper).contract})));
+    }
+    for (std::size_t round = 1; round <= 4; ++round) {
+      const Nanoseconds most = 10s * (1 << (round - 1)), least = most * 3 / 4 - 1s;
+      world.spawner.exit(world.only(), 1);
+      world.pass(10ms);
+      ASSERT_TRUE(world.live().empty());
+      for (int crash = 0; crash < 3; ++crash) {  // agentd starts again and again while it waits
+        world.kill();
+        ASSERT_TRUE(world.start());
+        world.pass(least / 3 - 20ms);
+        ASSERT_TRUE(world.live().empty()) << "round " << round << ", crash " << crash;
+      }
+      world.pass(most - least + 2s);
+      ASSERT_EQ(world.live().size(), 1U) << "round " << round;
+      ASSERT_EQ(world.spawner.plans.size(), round + 1) << "once";
+      EXPECT_EQ(world.daemon->supervisor().view(world.only())->restarts, static_cast<std::int64_t>(round));
+    }
+    world.kill();
+    ASSERT_TRUE(world.start());
+    ASSERT_EQ(world.live().size(), 1U) << "it runs: nobody waits any more";
+    const bool service = std::string_view(mode) == "service";
+    world.pass(service ? Nanoseconds(1h) : Nanoseconds(20min));  // a job has a timeout, a service has none
+    EXPECT_EQ(world.spawner.plans.size(), 5U);
+  }
+}
+
+TEST(Daemon, ARestartThatWasStoppedStaysStoppedOverARestartOfTheDaemon) {
+  World world;
+  world.contract("looper",
+                 "run: { mode: job, command: [\"/bin/false\"] }\nrestart: { policy: on-failure, backoff: 10s..1m }\n");
+  ASSERT_TRUE(world.start());
+  const auto contract = world.contracts().at(*AgentName::parse("looper")).contract;
+  const auto id = world.await(world.daemon->supervisor().spawn({.contract = contract}));
+  ASSERT_TRUE(id);
+  world.spawner.exit(*id, 1);
+  world.pass(10ms);
+  ASSERT_TRUE(world.await(world.daemon->supervisor().stop(*id, std::nullopt, "test")));
+  world.kill();
+  ASSERT_TRUE(world.start());
+  world.pass(1h);
+  EXPECT_EQ(world.spawner.plans.size(), 1U);
+}
+
+TEST(Daemon, APrefixOfTwoIdsIsAmbiguous) {
+  World world;
+  for (const char* name : {"maker", "makes"}) world.contract(name, "run: { mode: job, command: [\"/bin/true\"] }\n");
+  ASSERT_TRUE(world.start());
+  for (const auto& [name, stored] : world.contracts())
+    ASSERT_TRUE(world.await(world.daemon->supervisor().spawn({.contract = stored.contract})));
+  auto both = world.daemon->supervisor().resolve("make");
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().code, ErrorCode::kAmbiguous);
+  EXPECT_TRUE(world.daemon->supervisor().resolve("maker."));
 }
 
 TEST(Daemon, ACleanStopLetsCyclesFinishAndStopsTheRest) {

@@ -89,11 +89,7 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   Task<Result<sandbox::SpawnedRoom>> spawn(const sandbox::RoomPlan& plan) override {
     plans.push_back(plan);
-    while (gate) {  // held in mid-spawn until the test opens it
-      auto held = gate;
-      boost::system::error_code ignored;
-      co_await held->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
-    }
+    co_await passGate();
     if (refuseWith) co_return std::unexpected(*refuseWith);
     Room& room = rooms[plan.id];
     room.plan = plan;
@@ -117,6 +113,7 @@ class FakeSpawner final : public sandbox::Spawner {
     co_return handOut(found->second);
   }
   Task<Result<std::vector<sandbox::LiveRoom>>> list() override {
+    co_await passGate();
     std::vector<sandbox::LiveRoom> live;
     for (const auto& [id, room] : rooms)
       live.push_back({id, room.dead ? 0 : room.identity.pid, room.frozen, room.dead ? 0 : 1});
@@ -153,6 +150,14 @@ class FakeSpawner final : public sandbox::Spawner {
   }
 
  private:
+  // Held in mid-spawn, or in mid-recovery, until the test opens it.
+  Task<void> passGate() {
+    while (gate) {
+      auto held = gate;
+      boost::system::error_code ignored;
+      co_await held->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    }
+  }
   sandbox::SpawnedRoom handOut(Room& room) {
     sandbox::SpawnedRoom out;
     out.identity = room.identity;
