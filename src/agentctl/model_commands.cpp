@@ -65,6 +65,17 @@ Result<int> showCosts(Session& session, const std::string& by, const std::string
   return 0;
 }
 
+Result<int> exportCosts(Session& session, bool rebuild) {
+  AGENTOS_TRY(auto done, session.post("/v1/costs/export", {{"rebuild", rebuild}}));
+  if (!session.out().isTable()) {
+    session.out().document(done);
+  } else {
+    session.out().say(textOf(done, "written") + (rebuild ? " lines written anew" : " lines appended") +
+                      " in finance/costs");
+  }
+  return 0;
+}
+
 }  // namespace
 
 void addModelCommands(Command& root) {
@@ -86,6 +97,11 @@ void addModelCommands(Command& root) {
             [args](Session& session) { return showCosts(session, args->by, args->since); })
       .choice("--by", args->by, {"agent", "model", "task", "day"}, "default agent")
       .option("--since", args->since, "only what is newer: 10m, or an RFC 3339 time", "TIME");
+  auto rebuild = std::make_shared<bool>(false);
+  costs
+      .verb("export", "Append to finance/costs what it lacks",
+            [rebuild](Session& session) { return exportCosts(session, *rebuild); })
+      .flag("--rebuild", *rebuild, "write every day's file again from the ledger; lines of others stay");
 }
 
 }  // namespace agentos::agentctl

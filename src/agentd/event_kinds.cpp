@@ -54,6 +54,7 @@ constexpr EventKind kKinds[] = {
     {"task.verdict_ignored", "888bd0cdbc8d4bc091945d05379faa01", LogLevel::kWarning, "its word came too late"},
     {"cycle.held", "db2c46b14c0e427cb4416ad8665eed9b", LogLevel::kNotice, "held"},
     {"cycle.released", "ba6dd9eac0c6474b9a61f763c72daee8", LogLevel::kNotice, "released"},
+    {"costs.exported", "09016f6fdf9d4742b1987761825923b7", LogLevel::kInfo, "costs exported"},
     {"message.sent", "21e160c650c84da5b589606d3e47b933", LogLevel::kDebug, "message sent"},
     {"model.settled", "4625e5cc6ce244b886e8353c4082368a", LogLevel::kDebug, "model call settled"},
     {"denied", "99542b04d01b40bc82e4da520112111b", LogLevel::kWarning, "denied"},

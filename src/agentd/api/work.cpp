@@ -3,6 +3,7 @@
 #include "agentd/api/routes.h"
 #include "agentd/api/views.h"
 #include "contract/loader.h"
+#include "models/costs.h"
 
 namespace agentos::agentd {
 namespace asio = boost::asio;
@@ -120,6 +121,19 @@ Result<Json> costs(const ApiServices& api, const Request& request) {
   return view;
 }
 
+Result<Json> exportCosts(const ApiServices& api, const Request& request) {
+  AGENTOS_TRY(auto body, http::bodyObject(request));
+  const Json asked = body.value("rebuild", Json(false));
+  if (!asked.is_boolean()) return fail(ErrorCode::kInvalidArgument, "rebuild is " + dumpJson(asked), "true or false");
+  const bool rebuild = asked.get<bool>();
+  const auto write = rebuild ? models::rebuildCosts : models::appendCosts;
+  AGENTOS_TRY(const auto written, write(api.company->rootFd(), api.ledger, api.company->settings().timezone));
+  govern::AuditEvent event{.kind = "costs.exported", .actor = actorOf(request)};
+  event.data = {{"written", written}, {"rebuilt", rebuild}};
+  AGENTOS_CHECK(api.events.record(std::move(event)));
+  return Json{{"written", written}, {"rebuilt", rebuild}};
+}
+
 Result<Json> company(const ApiServices& api) {
   const auto& settings = api.company->settings();
   auto amount = [](const std::optional<MicroUsd>& cap) { return cap ? Json(cap->count) : Json(nullptr); };
@@ -160,6 +174,9 @@ void addWorkRoutes(http::Router& router, const ApiServices& api) {
   get("/v1/company", [](const ApiServices& services, const Request&) {
     return services.company == nullptr ? noCompany() : asJson(company(services));
   });
+  router.add({"POST", "/v1/costs/export", kAdmin, plainly([&api](const Request& request) {
+                return api.company == nullptr ? noCompany() : asJson(exportCosts(api, request));
+              })});
   router.add({"POST", "/v1/cycles/{agent}/run", kAdmin,
               [&api](RequestPtr request, http::Stream&) { return runCycle(api, std::move(request)); }});
   router.add({"POST", "/v1/cycles/{agent}/hold", kAdmin,

@@ -549,6 +549,29 @@ TEST_F(MergedLogs, AnEventForgesNoLine) {
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
 }
 
+// What the ledger knows is written again, whatever became of the files; what others wrote there stays.
+TEST_F(Api, CostsAreExportedAndRebuilt) {
+  const models::Account maker{"maker", "maker.aaaaaa", ""};
+  loop.run([&] {
+    const auto id = must(ledger->reserve(maker, {}, "test/good", MicroUsd{50}, 10));
+    return must(ledger->settle(id, {10, 5, 0}, MicroUsd{42}, "ok")).id;
+  });
+  EXPECT_EQ(ask("POST", "/v1/costs/export").json()["written"], 1);
+  const auto file = *std::filesystem::directory_iterator(root + "/company/finance/costs");
+  const auto textOf = [](const std::string& path) {
+    std::ifstream in(path);
+    return std::string((std::istreambuf_iterator<char>(in)), {});
+  };
+  const std::string before = textOf(file.path());
+  std::ofstream(file.path()) << "{\"timestamp\":\"x\",\"agent\":\"human\",\"cost_usd\":3}\n";
+  EXPECT_EQ(ask("POST", "/v1/costs/export").json()["written"], 0) << "it was written once";
+  auto again = ask("POST", "/v1/costs/export", {{"rebuild", true}});
+  EXPECT_EQ(again.json(), (Json{{"written", 1}, {"rebuilt", true}})) << again.body;
+  EXPECT_NE(textOf(file.path()).find(before), std::string::npos);
+  EXPECT_NE(textOf(file.path()).find("human"), std::string::npos);
+  EXPECT_EQ(ask("POST", "/v1/costs/export", {{"rebuild", "yes"}}).status, 400);
+}
+
 TEST_F(Api, HealthReadinessMetrics) {
   EXPECT_EQ(ask("GET", "/healthz").status, 200);
   EXPECT_EQ(ask("GET", "/readyz").status, 200);

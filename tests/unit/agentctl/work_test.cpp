@@ -146,6 +146,14 @@ TEST_F(WorkTest, ACycleNowOrWhyNot) {
   EXPECT_EQ(run({"cycle", "hold", "maker"}).out, "maker held\n");
 }
 
+TEST_F(WorkTest, CostsAreExported) {
+  server().on("POST /v1/costs/export", {.body = R"json({"written":12,"rebuilt":true})json"});
+  EXPECT_THAT(run({"cost", "export", "--rebuild"}).err, HasSubstr("12 lines written anew"));
+  EXPECT_EQ(Json::parse(server().last().body)["rebuild"], true);
+  EXPECT_EQ(run({"cost", "export"}).status, 0);
+  EXPECT_EQ(Json::parse(server().last().body)["rebuild"], false);
+}
+
 TEST_F(WorkTest, CostsByWhatever) {
   server().on(
       "GET /v1/costs",
