@@ -92,13 +92,26 @@ Result<void> makeRuntime(int root) {
 
 std::string pathOf(TaskStatus status) { return "agents/tasks/" + std::string(directoryOf(status)); }
 
+// Permissions mend nothing on a file system that is mounted read-only.
+std::string remedyFor(const Error& error, const std::string& path) {
+  if (error.code == ErrorCode::kReadOnly)
+    return "its file system is mounted read-only: `mount -o remount,rw` the one that holds it (findmnt -T " + path +
+           ")";
+  return "give agentd's user the right to write in it: chgrp -R with its group, and chmod -R g+rwX";
+}
+
 // Every needed directory, made where it is missing; a company that cannot be written is refused here, not later.
 Result<void> completeTree(int root, const std::string& path) {
   auto made = makeTree(root);
-  if (!made) return std::unexpected(std::move(made).error().within("completing the company in " + path));
+  if (!made) {
+    Error error = std::move(made).error().within("completing the company in " + path);
+    if (error.remedy.empty()) error.remedy = remedyFor(error, path);
+    return std::unexpected(std::move(error));
+  }
   if (::faccessat(root, pathOf(TaskStatus::kQueued).c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
-    return failErrno(errno, "the company in " + path + " cannot be written",
-                     "make it writable for agentd's user: chgrp -R agentd and chmod -R g+rwX", ErrorCode::kDenied);
+    auto refused = failErrno(errno, "the company in " + path + " cannot be written", {}, ErrorCode::kDenied);
+    refused.error().remedy = remedyFor(refused.error(), path);
+    return refused;
   }
   return {};
 }

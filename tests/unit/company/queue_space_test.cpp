@@ -75,7 +75,11 @@ TEST_F(QueueSpace, AReadOnlyCompanyIsNamed) {
   spill(pathOf(kQueued, "task-2026-1101-001.md"), "malformed");
   queue.reset(), company.reset();
   remount(MS_RDONLY);
-  EXPECT_CODE(Company::open(companyPath()), ErrorCode::kReadOnly);
+  const auto refused = Company::open(companyPath());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kReadOnly);
+  EXPECT_NE(refused.error().remedy.find("remount,rw"), std::string::npos) << refused.error().message();
+  EXPECT_EQ(refused.error().message().find("chgrp"), std::string::npos) << "permissions mend nothing here";
   remount(0);
   openAll();
   remount(MS_RDONLY);
