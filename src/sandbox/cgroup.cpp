@@ -122,8 +122,12 @@ Result<InstanceGroups> makeInstanceGroups(int keeper, const InstanceId& id, cons
   auto finish = [&]() -> Result<void> {
     if (!controllers.empty()) {
       AGENTOS_TRY(auto on, enableControllers(groups.top.get(), controllers));
-      if (on != controllers)
-        return fail(ErrorCode::kSandboxCgroup, "not every controller could be turned on for " + id.str());
+      for (const auto& name : controllers) {
+        if (on.contains(name)) continue;
+        return fail(ErrorCode::kSandboxControllerMissing,
+                    "the group of " + id.str() + " has no " + name + " controller",
+                    "turn it on again in cgroup.subtree_control above the agents' group");
+      }
     }
     AGENTOS_TRY(groups.sup, makeGroup(groups.top.get(), "sup"));
     AGENTOS_TRY(groups.pay, makeGroup(groups.top.get(), "pay"));

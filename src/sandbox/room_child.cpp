@@ -124,8 +124,9 @@ class RoomBuilder {
     require(::syscall(SYS_setresgid, 0, 0, 0) == 0, "setresgid");
     require(::syscall(SYS_setresuid, 0, 0, 0) == 0, "setresuid");
     dieWithSpawner();  // a change of ids had cleared it
-    // Not the spawner's session keyring.
-    require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS || errno == EDQUOT,
+    // Not the spawner's session keyring. A kernel without keyrings has none to keep; where there are, a room that gets
+    // none of its own (EDQUOT: somebody took the quota of its uid) is not made.
+    require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS,
             "a keyring of its own");
   }
 

@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "rig.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/keeper.h"
 
 namespace agentos::sandbox::testing {
@@ -69,6 +70,21 @@ TEST_F(Keeper, ItsEndIsTheEndOfEveryAgent) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   }
   EXPECT_FALSE(std::filesystem::exists(root));
+}
+
+// A controller that was on when the spawner started, and is not when a room is made: a limit would silently not hold.
+TEST_F(Keeper, AMissingControllerIsNamedAndLeavesNoGroup) {
+  auto keeper = openGroup(group_);
+  ASSERT_TRUE(keeper) << keeper.error().message();
+  const InstanceId id = newId();
+  auto made = makeInstanceGroups(keeper->get(), id, {"nothing-here"});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kSandboxControllerMissing);
+  EXPECT_THAT(made.error().message(), ::testing::HasSubstr("nothing-here"));
+  EXPECT_FALSE(std::filesystem::exists(group_ + "/" + id.str()));
+  auto outside = openGroup(dir_);
+  ASSERT_FALSE(outside);
+  EXPECT_EQ(outside.error().code, ErrorCode::kSandboxCgroup);
 }
 
 TEST_F(Keeper, APlaceOutsideOfCgroupV2IsRefused) {
