@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gateway of rooms: model calls, their budgets and what is cut, and what a run says of itself.
+#include <thread>
+
 #include "world.h"
 
 namespace agentos::agentd::test {
@@ -63,6 +65,36 @@ TEST_F(Gateways, ErrorsAreNever200) {
   EXPECT_NE(broken.body.find("\"error\""), std::string::npos);
   EXPECT_EQ(broken.body.find("[DONE]"), std::string::npos);
   EXPECT_FALSE(broken.whole);
+}
+
+// A request of many megabytes is parsed, measured and let go of elsewhere: everybody else is answered meanwhile.
+TEST_F(Gateways, ALargeRequestKeepsNobodyWaiting) {
+  auto room = openRoom("maker.aaaaaa", "modelPolicy: { max_context_tokens: 1000 }\n");
+  std::string body = R"({"model":"test/good","messages":[)";
+  for (int i = 0; i < 300'000; ++i) body += R"({"role":"user","content":"x"},)";
+  body.back() = ']';
+  body += '}';
+  std::chrono::steady_clock::duration longest{}, whole{};
+  for (int attempt = 0; attempt < 5; ++attempt) {  // the machine itself may stand still for a moment
+    longest = {};
+    std::atomic<bool> answered = false;
+    const auto began = std::chrono::steady_clock::now();
+    std::thread sender([&] {
+      auto refused = RawClient(room).ask("POST", "/v1/chat/completions", body);
+      EXPECT_EQ(refused.status, 413) << refused.body.substr(0, 200);
+      answered = true;
+    });
+    while (!answered) {
+      const auto asked = std::chrono::steady_clock::now();
+      EXPECT_EQ(ask("GET", "/v1/agents").status, 200);
+      longest = std::max(longest, std::chrono::steady_clock::now() - asked);
+    }
+    sender.join();
+    whole = std::chrono::steady_clock::now() - began;
+    if (longest < 50ms) break;
+  }
+  EXPECT_LT(longest, 50ms);
+  EXPECT_GT(whole, 100ms) << "so light a request proves nothing";
 }
 
 TEST_F(Gateways, BudgetsRefuse) {
