@@ -69,8 +69,8 @@ TEST_F(Gateways, ErrorsAreNever200) {
 
 // A request of many megabytes is parsed, measured and let go of elsewhere: everybody else is answered meanwhile.
 TEST_F(Gateways, ALargeRequestKeepsNobodyWaiting) {
-  auto room = openRoom("maker.aaaaaa", "modelPolicy: { max_context_tokens: 1000 }\n");
-  std::string body = R"({"model":"test/good","messages":[)";
+  auto room = openRoom("maker.aaaaaa");
+  std::string body = R"({"model":"cloud/other","messages":[)";
   for (int i = 0; i < 300'000; ++i) body += R"({"role":"user","content":"x"},)";
   body.back() = ']';
   body += '}';
@@ -81,7 +81,7 @@ TEST_F(Gateways, ALargeRequestKeepsNobodyWaiting) {
     const auto began = std::chrono::steady_clock::now();
     std::thread sender([&] {
       auto refused = RawClient(room).ask("POST", "/v1/chat/completions", body);
-      EXPECT_EQ(refused.status, 413) << refused.body.substr(0, 200);
+      EXPECT_EQ(refused.status, 404) << refused.body.substr(0, 200);
       answered = true;
     });
     while (!answered) {

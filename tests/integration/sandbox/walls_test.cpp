@@ -189,42 +189,6 @@ TEST_F(Walls, EachRoomHasHostIdsOfItsOwn) {
   EXPECT_TRUE(ask(client().sweep(three.id)));
 }
 
-// Somebody takes every key that the uid of the next room's root may have: the room is not made with the spawner's.
-TEST_F(Walls, ARoomWithoutAKeyringOfItsOwnIsNotMade) {
-  std::array<int, 2> ready{}, go{};
-  ASSERT_EQ(::pipe2(ready.data(), O_CLOEXEC), 0);
-  ASSERT_EQ(::pipe2(go.data(), O_CLOEXEC), 0);
-  pid_t hoarder = ::fork();
-  if (hoarder == 0) {
-    ::close(go[1]);
-    bool taken = ::syscall(SYS_setresuid, kFirstId, kFirstId, kFirstId) == 0;
-    int error = 0;
-    for (int i = 0; taken && error == 0 && i < 100'000; ++i) {
-      std::string name = "k" + std::to_string(i);
-      if (::syscall(SYS_add_key, "user", name.c_str(), "x", 1, KEY_SPEC_PROCESS_KEYRING) < 0) error = errno;
-    }
-    char word = error == EDQUOT ? 'y' : 'n';
-    if (::write(ready[1], &word, 1) == 1) static_cast<void>(::read(go[0], &word, 1) < 0);
-    ::_exit(0);
-  }
-  ::close(go[0]);
-  char word = 0;
-  ASSERT_EQ(::read(ready[0], &word, 1), 1);
-  std::optional<Error> refused;
-  if (word == 'y') {
-    auto room = ask(client().spawn(plan({"sleep", "10"})));
-    if (!room) refused = room.error();
-  }
-  ::close(go[1]);
-  ::close(ready[0]), ::close(ready[1]);
-  ::waitpid(hoarder, nullptr, 0);
-  if (word != 'y') GTEST_SKIP() << "the kernel keeps no keys here, or no quota of them";
-  ASSERT_TRUE(refused) << "it was made with another's keyring";
-  EXPECT_THAT(refused->message(), HasSubstr("keyring of its own"));
-  EXPECT_TRUE(noGroups());
-  EXPECT_TRUE(eventually([&] { return runInRoom({"ids"}).code == 0; })) << "and is, when there is room again";
-}
-
 TEST_F(Walls, NoDescriptorLeaksIn) {
   killSpawner();
   ASSERT_EQ(::dup2(0, 77), 77);  // inherited by what is started from here on
