@@ -87,10 +87,11 @@ int RoomSupervisor::run() {
 
 Result<void> RoomSupervisor::prepare() {
   if (!signals_) return failErrno(errno, "signalfd");
+  // First, since it has the longer way to the gate: it puts on its walls while the rest is made ready here.
+  AGENTOS_TRY(payload_, forkPayload(plan_));
   AGENTOS_CHECK(log_.open());
   AGENTOS_CHECK(recordFile_.reserve());
   if (!plan_.nestedUserns) forbidUserNamespaces();
-  AGENTOS_TRY(payload_, forkPayload(plan_));
   close(kInitPlanFd);
   close(kInitPayProcsFd);
   close(kInitSeccompFd);
