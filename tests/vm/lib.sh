@@ -77,6 +77,9 @@ fresh_agentd() { purge_agentd; install_agentd; eventually 60 ready; }
 # with_company - the example company, at work with the scripted model, as the README makes it (Start: installed)
 with_company() {
   must agentctl company init $COMPANY --example
+  # With prices, so that there is something in the books; without limits where this kernel has none for us.
+  printf 'prices:\n  "house/*": { input: 0.80, output: 4.00 }\n' >> /etc/agentd/agentd.yaml
+  [ "$VM_LANE" = machine ] || echo 'policy: { allow_unlimited_without_controllers: true }' >> /etc/agentd/agentd.yaml
   must agentctl company use $COMPANY --scripted-model
   eventually 60 ready
 }

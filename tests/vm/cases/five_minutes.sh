@@ -5,7 +5,6 @@
 # edit it with their own umask, every manual page and completion is where the system looks for it.
 . /vm/lib.sh
 
-fresh_agentd
 say "the installed configuration says nothing but the defaults, and is valid"
 must agentd --check
 is "agentd.yaml" "$(agentd --reference=yaml)" "$(cat /etc/agentd/agentd.yaml)"

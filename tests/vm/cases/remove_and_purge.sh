@@ -4,7 +4,6 @@
 # A removal keeps what is the operator's, a purge leaves nothing of agentd and everything of the company.
 . /vm/lib.sh
 
-fresh_agentd
 must agentctl company init $COMPANY --example
 must agentctl company use $COMPANY --no-restart
 echo "contract: of root" > /etc/agents/kept.txt
