@@ -32,13 +32,15 @@ Result<int> info(Session& session) {
   return 0;
 }
 
-// A broken file keeps the old contract in force: said, and a failure for scripts.
+// A broken file keeps what was in force before it: said, and a failure for scripts.
 Result<int> reload(Session& session) {
   AGENTOS_TRY(auto report, session.post("/v1/system/reload"));
   static const std::vector<Column> rows = {
       {"Added", [](const Json& v) { return textOf(v, "added"); }},
       {"Changed", [](const Json& v) { return textOf(v, "changed"); }},
       {"Removed", [](const Json& v) { return textOf(v, "removed"); }},
+      {"Configuration", [](const Json& v) { return textOf(v, "configuration.changed"); }},
+      {"Needs a restart", [](const Json& v) { return textOf(v, "configuration.needs_restart"); }},
   };
   session.out().thing(report, rows, "version");
   bool changed = std::ranges::any_of(rows, [&](const Column& row) { return !row.text(report).empty(); });
@@ -74,7 +76,7 @@ void addSystemCommands(Command& root) {
   group.verb("doctor", "Check the daemon and this machine; exit 1 when something failed",
              [](Session& session) { return showFindings(session, examineDaemon(session), "all is well"); });
   addEventsVerb(group);
-  group.verb("reload", "Read contracts again; what is broken stays as it was",
+  group.verb("reload", "Read configuration and contracts again; what is broken stays as it was",
              [](Session& session) { return reload(session); });
   group.verb("version", "Show the versions of agentctl and agentd", [](Session& session) { return version(session); });
 }

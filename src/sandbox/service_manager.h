@@ -24,7 +24,8 @@ Result<std::vector<PassedSocket>> takePassedSockets();
 // The one of this name, or the only one; nothing when none was passed. The others are closed.
 Result<Fd> takePassedSocket(std::string_view name);
 
-// "READY=1\nSTATUS=…" to NOTIFY_SOCKET. False: there is none, or nobody listens; nothing is lost by that.
+// "READY=1\nSTATUS=…" to NOTIFY_SOCKET. False: there is none, nobody listens, or nobody reads: it waits half a second
+// at most, and for "WATCHDOG=1" not at all.
 bool notifyManager(std::string_view state);
 
 }  // namespace agentos::sandbox

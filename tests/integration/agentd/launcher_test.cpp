@@ -52,7 +52,7 @@ TEST(Launcher, ACleanStopLeavesNothingBehind) {
   for (const pid_t half : halves) EXPECT_FALSE(isAlive(half));
   EXPECT_FALSE(fs::exists(group)) << group;
   EXPECT_FALSE(fs::exists(agentd.prefix() + "/run/agentd/agentd.sock"));
-  EXPECT_FALSE(fs::exists(agentd.prefix() + "/run/agentd/agentd.pid"));
+  EXPECT_FALSE(fs::exists(agentd.prefix() + "/run/agentd")) << "no empty folder either";
 }
 
 TEST(Launcher, TheDaemonHasNoPrivilegesAndTheSocketItsMode) {
