@@ -79,7 +79,7 @@ with_company() {
   must agentctl company init $COMPANY --example
   # With prices, so that there is something in the books; without limits where this kernel has none for us.
   printf 'prices:\n  "house/*": { input: 0.80, output: 4.00 }\n' >> /etc/agentd/agentd.yaml
-  [ "$VM_LANE" = machine ] || echo 'policy: { allow_unlimited_without_controllers: true }' >> /etc/agentd/agentd.yaml
+  [ "$VM_LANE" = machine ] || unlimited_policy
   must agentctl company use $COMPANY --scripted-model
   eventually 60 ready
 }
@@ -97,11 +97,15 @@ contract() {
 }
 # spawn FILE - starts it, prints the instance
 spawn() { agentctl spawn --contract "$1" -o json < /dev/null | jq -r '.id // .instance'; }
-# allow_unlimited - for the container, where the host may have no controllers for us
+# allow_unlimited - for the container, where the host may have no controllers for us. What stands below `policy:` in the file
+# as it comes are comments.
+unlimited_policy() {
+  local line='policy: { allow_unlimited_without_controllers: true }'
+  grep -q '^policy:' /etc/agentd/agentd.yaml 2> /dev/null || echo policy: >> /etc/agentd/agentd.yaml
+  sed -i "s/^policy:\$/$line/" /etc/agentd/agentd.yaml
+}
 allow_unlimited() {
-  sed -i 's/^  #\(allow_unlimited_without_controllers\): false/  \1: true/' /etc/agentd/agentd.yaml  # the file as installed
-  grep -q 'allow_unlimited_without_controllers: true' /etc/agentd/agentd.yaml 2> /dev/null ||
-    echo 'policy: { allow_unlimited_without_controllers: true }' >> /etc/agentd/agentd.yaml
+  unlimited_policy
   must systemctl restart agentd
   eventually 60 ready
 }
