@@ -11,7 +11,8 @@ eventually 60 ready
 is "what systemd calls failed" "" "$(systemctl --failed --plain --no-legend)"
 
 say "a member of group agentd may look; somebody else may not even ask"
-id member > /dev/null 2>&1 || useradd --groups agentd member
+id member > /dev/null 2>&1 || useradd member
+usermod -aG agentd member  # a purge before this took the group away
 id stranger > /dev/null 2>&1 || useradd stranger
 must runuser -u member -- agentctl system info
 must runuser -u member -- agentctl ps
