@@ -99,6 +99,10 @@ Result<void> useCompany(const CompanyInUse& wanted) {
   if (wanted.scriptedModel && !saysModels(text)) {
     AGENTOS_TRY(const std::string script, findScript());
     AGENTOS_TRY(text, withKey(text, "models", "[{ driver: scripted, script: " + quoted(script) + " }]"));
+    // The example's contracts are flexible, and bound disk space, which no file system here is asked to.
+    static constexpr std::string_view kOff = "\n  #allow_unlimited_without_controllers: false\n";
+    if (const auto at = text.find(kOff); at != std::string::npos)
+      text.replace(at, kOff.size(), "\n  allow_unlimited_without_controllers: true\n");
   }
   AGENTOS_TRY(Fd directory, makeDirectories(file.parent_path().string(), 0755));
   return replaceFile(directory.get(), file.filename().string(), text, 0644);

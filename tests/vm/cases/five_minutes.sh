@@ -15,7 +15,7 @@ is "whose it is" "agentd:agentd 2770" "$(stat -c '%U:%G %a' $COMPANY)"
 must agentctl company use $COMPANY --scripted-model
 eventually 60 ready
 is "the company in force" "$COMPANY" "$(get /v1/company | jq -r .path)"
-is "changed lines of agentd.yaml" 2 "$(diff <(agentd --reference=yaml) /etc/agentd/agentd.yaml | grep -c '^>' || :)"
+is "changed lines of agentd.yaml" 3 "$(diff <(agentd --reference=yaml) /etc/agentd/agentd.yaml | grep -c '^>' || :)"
 if [ "$VM_LANE" = machine ]; then
   within 120 "tasks that are not done" 0 tasks_left
   must test -s $COMPANY/products/site/index.html
