@@ -141,6 +141,8 @@ def lay_payload(lane, options, cases, package, root):
     shutil.copy2(HERE / "lib.sh", vm / "lib.sh")
     shutil.copy2(PROJECT / "demo/model.yaml", vm / "files/model.yaml")
     shutil.copy2(PROJECT / "README.md", vm / "files/README.md")
+    for folder in ("docs", "demo"):  # for the case that runs every command they show
+        shutil.copytree(PROJECT / folder, vm / "files" / folder)
     programs = options.build / "tests/programs"
     if programs.is_dir():  # where rooms see them
         shutil.copytree(programs, root / "usr/local/lib/agentd-test", ignore=lambda _, names: [n for n in names if "." in n or n == "CMakeFiles"])
