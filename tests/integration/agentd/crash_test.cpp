@@ -30,7 +30,7 @@ class Crash : public testing::Test {
     ASSERT_TRUE(eventually(
         [&] {
           const Answer info = agentd.ctl({"system", "info", "-o", "json"});
-          return info.status == 0 && info.json().value("pid", old) != old;
+          return info.status == 0 && info.json().value("pid", old) != old && agentd.isReady();
         },
         20s));
   }

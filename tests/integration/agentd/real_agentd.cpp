@@ -119,7 +119,8 @@ std::string RealAgentd::log() const { return readWhole(prefix_ + "/agentd.log");
 void RealAgentd::start() {
   const std::string file = prefix_ + "/agentd.log";
   cgroupRoot_.clear();
-  launcher_ = startProgram({programs_ + "agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"}, file, file);
+  launcher_ =
+      startProgram({programs_ + "agentd", "--prefix", prefix_, "--company", company(), "--user", "nobody"}, file, file);
   // It answers while it recovers; the control group is known once the spawner has told of the machine.
   const bool ready = eventually(
       [&] {
@@ -129,6 +130,12 @@ void RealAgentd::start() {
       },
       20s);
   ASSERT_TRUE(ready) << log();
+}
+
+bool RealAgentd::isReady() {
+  return runProgram({"/usr/bin/curl", "--silent", "--fail", "--unix-socket", prefix_ + "/run/agentd/agentd.sock",
+                     "http://agentd/readyz"})
+             .status == 0;
 }
 
 int RealAgentd::stop() {

@@ -36,6 +36,8 @@ class RealAgentd {
   void programs(const std::string& directory) { programs_ = directory + "/"; }
   // Starts it and waits until it is ready.
   void start();
+  // What /readyz says: it has recovered.
+  bool isReady();
   // Ends it as an operator does; the exit status.
   int stop();
   Answer ctl(std::vector<std::string> words);

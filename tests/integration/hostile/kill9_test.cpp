@@ -80,7 +80,9 @@ TEST_F(Kill9, TenTimesTheDaemonAtRandomMoments) {
     killHard(victim);
     eventually([&] { return !isAlive(victim); });
     if (round >= 4) {  // a new launcher each time, so that its back-off does not make the test long
-      killHard(agentd.launcher());
+      const pid_t launcher = agentd.launcher();
+      killHard(launcher);
+      ASSERT_TRUE(eventually([&] { return !isAlive(launcher); })) << "until then it holds its lock";
       agentd.start();
     }
   }
