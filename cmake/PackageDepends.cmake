@@ -18,7 +18,7 @@ string(REPLACE ", " ";" found "${found}")
 set(depends)
 foreach(one IN LISTS found)
   # libc6, libgcc-s1, libstdc++6, libsystemd0, libseccomp2, libsqlite3-0 kept their names.
-  if(one MATCHES "^(libcurl4|libssl3|libcgroup2|libdate-tz3)( .*)?$")
+  if(one MATCHES "^(libcurl4|libssl3|libdate-tz3)( .*)?$")
     set(one "${one} | ${CMAKE_MATCH_1}t64")
   endif()
   list(APPEND depends "${one}")

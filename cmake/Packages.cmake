@@ -25,13 +25,15 @@ agentos_require(systemd libsystemd-dev libsystemd)
 agentos_require(cgroup libcgroup-dev libcgroup)
 agentos_require(cli11 libcli11-dev CLI11)
 
-# A package is to run on the next distribution too, where yaml-cpp, spdlog and fmt have other sonames: in it they are part
-# of the programs. Elsewhere the shared ones build faster.
+# A package is to run on the next distribution too, where yaml-cpp, spdlog, fmt and libcgroup have other sonames: in it they
+# are part of the programs. Elsewhere the shared ones build faster.
 option(AGENTOS_PORTABLE "Link what has another soname on another distribution into the programs" OFF)
 if(AGENTOS_PORTABLE)
   find_library(YAML_CPP_ARCHIVE libyaml-cpp.a REQUIRED)
   set_target_properties(agentos_dep_yaml PROPERTIES INTERFACE_LINK_LIBRARIES "${YAML_CPP_ARCHIVE}")
   target_include_directories(agentos_dep_yaml SYSTEM INTERFACE ${yaml_INCLUDE_DIRS})
+  find_library(CGROUP_ARCHIVE libcgroup.a REQUIRED)
+  set_target_properties(agentos_dep_cgroup PROPERTIES INTERFACE_LINK_LIBRARIES "${CGROUP_ARCHIVE}")
   set_target_properties(agentos_dep_spdlog PROPERTIES INTERFACE_LINK_LIBRARIES "")
   target_compile_definitions(agentos_dep_spdlog INTERFACE SPDLOG_FMT_EXTERNAL FMT_HEADER_ONLY)
 endif()
