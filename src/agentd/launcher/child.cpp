@@ -49,7 +49,11 @@ void dropTo(const UserIdentity& user) {
   // Opened by root: the user may not be let into the folder that the program lies in (a checkout below /root).
   const int program = ::open(plan.command.front().c_str(), O_PATH | O_CLOEXEC);
   if (program < 0) die(plan.command.front());
-  if (plan.user) dropTo(*plan.user);
+  if (plan.user) {
+    dropTo(*plan.user);
+  } else {
+    ::unsetenv("NOTIFY_SOCKET");  // the daemon alone says that agentd is ready
+  }
   // Set after the ids: changing them clears it. SIGKILL: a half that is asked to end would stop the agents on its way,
   // and one that is still starting would not hear, and hold the socket against the next agentd.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die("PDEATHSIG");

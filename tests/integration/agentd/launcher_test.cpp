@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 
+#include "base/fd.h"
 #include "real_agentd.h"
 
 namespace agentos::test {
@@ -82,6 +85,26 @@ TEST(Launcher, RunsFromAFolderThatItsUserMayNotEnter) {
   EXPECT_EQ(readWhole("/proc/" + std::to_string(agentd.daemon()) + "/comm"), "agentd\n");
   const std::string task = agentd.addTask("do it", "hello");
   EXPECT_TRUE(eventually([&] { return agentd.statusOf(task) == "done"; })) << agentd.log();
+}
+
+TEST(Launcher, OnlyTheDaemonSaysThatItIsReady) {
+  RealAgentd agentd;
+  const std::string path = agentd.prefix() + "/notify";
+  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 0666), 0);
+  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  agentd.start();
+  ::unsetenv("NOTIFY_SOCKET");
+  ASSERT_TRUE(eventually([&] { return agentd.isReady(); }));
+  std::size_t words = 0;
+  char text[4096];
+  for (ssize_t got = 0; (got = ::recv(socket.get(), text, sizeof text, MSG_DONTWAIT)) > 0;) {
+    if (std::string_view(text, static_cast<std::size_t>(got)).contains("READY=1")) ++words;
+  }
+  EXPECT_EQ(words, 1U);
 }
 
 TEST(Launcher, AStopKeepsAgentsWhereTheConfigurationSaysSo) {
