@@ -138,7 +138,8 @@ def lay_payload(lane, options, cases, package, root):
         (vm / folder).mkdir(parents=True)
     for file in ("agent", "cases"):
         shutil.copy2(HERE / "guest" / file, vm / ("agent" if file == "agent" else "run-cases"))
-    shutil.copy2(HERE / "lib.sh", vm / "lib.sh")
+    for library in HERE.glob("*.sh"):
+        shutil.copy2(library, vm)
     shutil.copy2(PROJECT / "demo/model.yaml", vm / "files/model.yaml")
     shutil.copy2(PROJECT / "README.md", vm / "files/README.md")
     for folder in ("docs", "demo"):  # for the case that runs every command they show
@@ -178,6 +179,8 @@ def run_job(lane, boot, options, job, cases):
         word, *rest = line.split()
         if word == "up":
             print(f"{lane}: {options.release} is up after {time.monotonic() - began:.1f} s", flush=True)
+        if word == "note":
+            print(f"{lane}: {line[5:]}", flush=True)
         if word == "case":
             seen.append((rest[0], int(rest[1])))
             print(f"{lane}: {rest[0]} {'ok' if rest[1] == '0' else 'FAILED (' + rest[1] + ')'}, {rest[2]} s", flush=True)
