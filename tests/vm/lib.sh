@@ -84,6 +84,62 @@ with_company() {
   eventually 60 ready
 }
 
+# note WORDS - a figure of the report: the lane prints it, whatever becomes of the case
+note() { say "$*"; echo "note $*" >&3; }
+
+# no_more WHAT FOUND LIMIT - a figure that was promised
+no_more() {
+  note "$1: $2 (at most $3)"
+  awk -v a="$2" -v b="$3" 'BEGIN { exit !(a + 0 > 0 && a + 0 <= b + 0) }' || fail "$1: expected at most $3, found '$2'"
+}
+how_measured() { if grep -q vm.emulated=1 /proc/cmdline; then echo "under emulation"; else echo native; fi; }
+# milliseconds_to_ready - from the start of agentd's unit until it said that it is ready
+milliseconds_to_ready() {
+  echo $((($(property agentd ActiveEnterTimestampMonotonic) - $(property agentd InactiveExitTimestampMonotonic)) / 1000))
+}
+
+# with_workers EACH - a company of two agents with EACH tasks of each: `shell`, a program that leaves a line in a file of the
+# task's name at each execution, and `thinker`, which calls the scripted model twice
+with_workers() {
+  local n
+  must agentctl company init $COMPANY
+  cat > /etc/agentd/work.yaml <<'MODEL'
+models: [house/scripted]
+rules:
+  - name: first
+    when: { turn: 1 }
+    delay: 150ms
+    answer: { text: "thinking", tool_calls: [ { name: fs.list, arguments: { path: /workspace } } ], usage: { input: 1000, output: 100 } }
+  - name: last
+    when: { turn: "2.." }
+    delay: 100ms
+    answer: { tool_calls: [ { name: task.complete, arguments: { outcome: success, handoff: { changed: nothing } } } ], usage: { input: 1200, output: 10 } }
+MODEL
+  printf 'models: [{ driver: scripted, script: /etc/agentd/work.yaml }]\nprices:\n  "house/*": { input: 0.80, output: 4.00 }\n' >> /etc/agentd/agentd.yaml
+  install -d -o agentd -g agentd $COMPANY/knowledge/runs
+  contract shell 'schedule: { on: [task] }' 'workspace: { mounts: [{ source: knowledge/runs, target: /workspace, mode: rw }] }' \
+    'run: { mode: cycle, timeout: 2m, command: ["/bin/bash", "-c", "echo x >> /workspace/$AGENT_TASK && sync /workspace/$AGENT_TASK && sleep 0.2"] }' > /dev/null
+  contract thinker 'schedule: { on: [task] }' 'workspace: { mounts: [{ source: knowledge/runs, target: /workspace, mode: ro }] }' \
+    'capabilities: [fs.list, task.complete, task.fail]' 'modelPolicy: { allow: ["house/*"] }' 'run: { mode: cycle, timeout: 2m }' > /dev/null
+  install -o agentd -g agentd -m 640 /root/shell.yaml /root/thinker.yaml $COMPANY/agents/contracts/
+  must agentctl company use $COMPANY
+  eventually 60 ready
+  for n in $(seq "$1"); do
+    must agentctl task add "count $n" --to shell --attempts 30
+    must agentctl task add "think $n" --to thinker --attempts 30
+  done
+}
+tasks_that_are() { get "/v1/tasks?status=$1" | jq -r '.items[].id' | sort; }
+spent() { get '/v1/costs?by=agent' | jq '[.items[].cost_micro_usd] | add // 0'; }
+# whole_books - nothing twice, the costs agree, the audit log is whole
+whole_books() {
+  is "files of tasks, each once" "" "$(find $COMPANY/agents/tasks -name 'task-*.md' -printf '%f\n' | sort | uniq -d)"
+  is "tasks with two completions" "" \
+    "$(cat /var/lib/agentd/audit/*.jsonl | jq -r 'select(.kind == "task.completed") | .task' | sort | uniq -d)"
+  within 20 "what finance/costs adds up to" "$(spent)" sh -c "cat $COMPANY/finance/costs/*.jsonl | jq -s 'map(.cost_micro_usd) | add // 0'"
+  must agentctl audit verify
+}
+
 # contract NAME LINES... - writes /root/NAME.yaml, an agent that is one program; prints the path
 contract() {
   local name=$1

@@ -14,7 +14,7 @@ KERNEL_WORDS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr
                 "cryptomgr.notests systemd.show_status=0 apparmor=1 security=apparmor")
 # The emulated processor's counter is the host's, and on a busy host the kernel mistakes its speed: its clock then runs away. The
 # timer of the board keeps time.
-EMULATED = "clocksource=hpet"
+EMULATED = "clocksource=hpet vm.emulated=1"
 LINES = ("out", "err", "status", "files")
 
 
