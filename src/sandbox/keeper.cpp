@@ -109,11 +109,16 @@ Result<void> removeTree(const std::string& root, bool leave) {
   killInstances(group.get());
   for (int i = 0; i < 500 && !isEmptyBelow(group.get()); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const bool empty = isEmptyBelow(group.get());
+  bool left = !leave;
   if (leave) {
-    // Refused where the parent gives controllers to its children (under systemd): then systemd removes the rest.
-    if (auto parent = openGroup(parentOf(root))) (void)writeGroupFile(parent->get(), "cgroup.procs", "0");
+    auto parent = openGroup(parentOf(root));
+    left = parent && writeGroupFile(parent->get(), "cgroup.procs", "0");
   }
   removeBelow(group.get(), 8);
+  // Where the parent gives controllers to its children, as under systemd, no process may enter it (EBUSY): this one
+  // stays in keep/, and whoever made the group removes it when this one has ended.
+  if (!left && empty) return {};
   if (::rmdir(root.c_str()) != 0 && errno != ENOENT) {
     return failErrno(errno, "removing the group " + root, "end what still runs in it", ErrorCode::kSandboxCgroup);
   }

@@ -19,13 +19,13 @@ namespace {
 using namespace agentos;
 using namespace agentos::sandbox;
 
-void waitForEnd() {
+// Before there is a group: who is told to end while it makes one waits for that, and removes it.
+sigset_t holdSignals() {
   sigset_t set;
   ::sigemptyset(&set);
   for (int number : {SIGTERM, SIGINT}) ::sigaddset(&set, number);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  int number = 0;
-  ::sigwait(&set, &number);
+  return set;
 }
 
 // For the spawner, which is root as well: a file in a directory of root's, replaced as a whole.
@@ -40,6 +40,7 @@ Result<void> keep(std::string root, const std::string& file, bool once) {
   if (root.empty()) {
     AGENTOS_TRY(root, ownGroup());
   }
+  const sigset_t ending = holdSignals();
   AGENTOS_TRY(auto on, prepareTree(root, !once));
   std::string names;
   for (const auto& name : on) names += " " + name;
@@ -48,7 +49,8 @@ Result<void> keep(std::string root, const std::string& file, bool once) {
   AGENTOS_CHECK(writeDown(root, file));
   if (once) return {};
   notifyManager("READY=1\nSTATUS=Keeps " + root + (names.empty() ? ", without controllers" : ":" + names));
-  waitForEnd();
+  int number = 0;
+  ::sigwait(&ending, &number);
   notifyManager("STOPPING=1\nSTATUS=Ending every agent");
   return removeTree(root, true);
 }

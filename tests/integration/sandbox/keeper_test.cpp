@@ -2,6 +2,7 @@
 // The keeper's tree: made, kept, and all of it gone at the end with whoever was in it.
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +71,22 @@ TEST_F(Keeper, ItsEndIsTheEndOfEveryAgent) {
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   }
   EXPECT_FALSE(std::filesystem::exists(root));
+}
+
+// As under systemd, whose slice gives its controllers to the units in it: no process may enter the slice itself.
+TEST_F(Keeper, ItEndsWellWhereItCannotLeaveItsGroup) {
+  const std::string slice = group_ + "-slice", root = slice + "/agents", entry = slice + "/cgroup.procs";
+  std::filesystem::create_directory(slice);
+  pid_t keeper = startKeeper({"--root", root});
+  EXPECT_TRUE(eventually([&] { return procsIn(root + "/keep") == std::to_string(keeper) + "\n"; }));
+  std::filesystem::create_directory(root + "/a.aaaaaa");
+  EXPECT_EQ(::mount("/dev/full", entry.c_str(), nullptr, MS_BIND, nullptr), 0);
+  ::kill(keeper, SIGTERM);
+  EXPECT_EQ(statusOf(keeper), 0);
+  EXPECT_FALSE(std::filesystem::exists(root + "/a.aaaaaa"));
+  EXPECT_EQ(::umount2(entry.c_str(), MNT_DETACH), 0);
+  for (const auto& gone : {root + "/keep", root, slice}) ::rmdir(gone.c_str());
+  EXPECT_FALSE(std::filesystem::exists(slice));
 }
 
 // A controller that was on when the spawner started, and is not when a room is made: a limit would silently not hold.
