@@ -52,8 +52,10 @@ Result<std::vector<std::string>> grantedMounts(const YamlNode& document, const s
   return paths;
 }
 
+// A link that agentd's user made says nothing of what root allows: else it would put one in its own directories, have
+// the policy read again, and mount what the link names.
 void allow(Policy& policy, const std::string& path, bool writable) {
-  if (!path.empty()) policy.mounts.push_back({resolvedPath(path), writable, {}, {}});
+  if (!path.empty()) policy.mounts.push_back({resolvedPathWithout(policy.peerUid, path), writable, {}, {}});
 }
 
 Result<std::string> userOf(const YamlNode& document, const House& house) {

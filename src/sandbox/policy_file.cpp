@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <memory>
 
@@ -173,6 +176,38 @@ Result<UserIds> findUser(const std::string& name) {
 std::string resolvedPath(const std::string& path) {
   std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), std::free);
   return resolved ? std::string(resolved.get()) : path;
+}
+
+std::string resolvedPathWithout(uid_t user, const std::string& path) {
+  constexpr int kMostLinks = 40;
+  std::string at;
+  std::deque<std::string> names;
+  auto put = [&names](std::string_view more) {
+    auto words = split(more, '/');
+    names.insert(names.begin(), words.begin(), words.end());
+  };
+  put(path);
+  for (int links = 0; !names.empty();) {
+    const std::string name = names.front();
+    names.pop_front();
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      at.resize(at.empty() ? 0 : at.rfind('/'));
+      continue;
+    }
+    std::array<char, PATH_MAX> target{};
+    const std::string here = at + "/" + name;
+    struct stat info{};
+    if (::lstat(here.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) {
+      at = here;
+      continue;
+    }
+    const ssize_t size = ::readlink(here.c_str(), target.data(), target.size());
+    if (info.st_uid == user || size <= 0 || ++links > kMostLinks) return path;
+    if (target[0] == '/') at.clear();
+    put({target.data(), static_cast<std::size_t>(size)});
+  }
+  return at.empty() ? "/" : at;
 }
 
 Result<Policy> parsePolicy(std::string_view text, const std::string& file, Policy policy) {

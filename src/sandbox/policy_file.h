@@ -28,5 +28,7 @@ Result<UserIds> findUser(const std::string& name);
 
 // Follows the links of the path as root sees them now; the path itself when it is not there yet.
 std::string resolvedPath(const std::string& path);
+// The same, where no link of this user's leads: `path` itself then, which no room is given anything of (openPlain).
+std::string resolvedPathWithout(uid_t user, const std::string& path);
 
 }  // namespace agentos::sandbox

@@ -51,6 +51,27 @@ TEST(House, TheFileGrantsAndItsPathsAreItsOwn) {
   EXPECT_EQ(policy->ceilings.pids, 7);
 }
 
+// A daemon that was taken over owns the directory that scratch lies in.
+TEST(House, ALinkOfTheDaemonsOwnLeadsNowhere) {
+  if (::geteuid() != 0) GTEST_SKIP() << "gives a link to another user";
+  const test::ScratchDirectory scratch;
+  const std::string root = std::filesystem::canonical(scratch.path()).string(), state = root + "/var/lib/agentd";
+  std::filesystem::create_directories(state);
+  std::filesystem::create_directory(root + "/treasure");
+  for (const char* name : {"scratch", "instances"}) {
+    std::filesystem::create_symlink(root + "/treasure", state + "/" + name);
+    ASSERT_EQ(::lchown((state + "/" + name).c_str(), 1234, 1234), 0);
+  }
+  std::filesystem::create_symlink("treasure", root + "/roots-own");
+  House house{root, root + "/etc/agentd/agentd.yaml", "", ""};
+  Policy policy;
+  policy.peerUid = 1234;
+  auto made = parseHousePolicy("company: " + root + "/roots-own\n", house, std::move(policy));
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_THAT(mountsOf(*made), ElementsAre(state + "/scratch:rw", state + "/instances",
+                                           root + "/var/lib/agentd-root/runtime", root + "/treasure:rw"));
+}
+
 TEST(House, TheCommandLineWins) {
   House house = aHouse();
   house.company = "/none/acme";
