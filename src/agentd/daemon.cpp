@@ -5,10 +5,16 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 #include "agentd/config/changes.h"
 #include "agentd/config/models.h"
@@ -28,6 +34,7 @@ namespace asio = boost::asio;
 constexpr auto kCostsAfter = std::chrono::milliseconds(200);  // settlements of a burst share one write
 constexpr auto kHeadAfter = std::chrono::seconds(1);
 constexpr auto kHeadToldEvery = std::chrono::hours(1);
+constexpr auto kLastHeadPatience = std::chrono::seconds(1);
 constexpr auto kRefreshAfter = std::chrono::milliseconds(5);  // changes of a burst share one look
 
 // A simulation waits for its disk.
@@ -287,7 +294,7 @@ asio::awaitable<void> Daemon::stop(std::optional<StopAgents> agents) {
     }
   }
   say("agentd.stopped", "agentd", {{"left_running", supervisor_->liveCount()}});
-  if (audit_->sync()) co_await keepHead(audit_->head());
+  if (audit_->sync() && audit_->head().sequence > 0) co_await keepLastHead();
   tellHead();
   alarms_.shutDown();
 }
@@ -460,6 +467,24 @@ asio::awaitable<bool> Daemon::keepHead(govern::AuditHead head) {
   if (failed && !anchorFails_) spdlog::warn("audit anchor: {}; tried again every second", kept.error().message());
   anchorFails_ = failed;
   co_return !failed;
+}
+
+// A spawner that is restarted with us answers when we have ended: its socket takes the words, and nobody reads them.
+asio::awaitable<void> Daemon::keepLastHead() {
+  using namespace asio::experimental::awaitable_operators;
+  const auto head = audit_->head();
+  const sandbox::LogHead told{head.sequence, head.hash};
+  auto bell = std::make_shared<asio::steady_timer>(world_.io, asio::steady_timer::time_point::max());
+  const auto alarm = alarms_.after(kLastHeadPatience, [bell] { bell->cancel(); });
+  boost::system::error_code ignored;
+  auto first =
+      co_await (world_.spawner.anchor(told) || bell->async_wait(asio::redirect_error(asio::use_awaitable, ignored)));
+  alarms_.cancel(alarm);
+  if (first.index() == 1) {
+    spdlog::warn("audit anchor: no answer from the spawner within a second; the next start anchors what is not");
+  } else if (const auto& kept = std::get<0>(first); !kept) {
+    spdlog::warn("audit anchor: {}", kept.error().message());
+  }
 }
 
 Json Daemon::systemInfo() const {

@@ -89,6 +89,7 @@ class Daemon {
   Result<void> applyConfiguration(const Config& fresh);
   boost::asio::awaitable<void> anchorHead();
   boost::asio::awaitable<bool> keepHead(govern::AuditHead head);
+  boost::asio::awaitable<void> keepLastHead();
 
   World world_;
   Config config_;

@@ -141,6 +141,7 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   Task<Result<void>> anchor(const sandbox::LogHead& head) override {
     anchored.push_back(head);
+    co_await passGate();
     co_return Result<void>();
   }
   Task<Result<void>> reloadPolicy() override {

@@ -165,5 +165,17 @@ TEST(Anchor, TheSpawnerHearsOfTheHeadWithinASecondAndAtTheEnd) {
   EXPECT_EQ(world.spawner.anchored.back().sequence, world.daemon->events().log().head().sequence);
 }
 
+// As in `systemctl restart agentd-spawner agentd`: its socket is open, and it answers when agentd has ended.
+TEST(Anchor, ASpawnerThatDoesNotAnswerHoldsUpTheEndForASecond) {
+  World world;
+  ASSERT_TRUE(world.start());
+  world.pass(2s);
+  world.spawner.shut(world.io);
+  const auto before = std::chrono::steady_clock::now();
+  world.stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 3s);
+  EXPECT_EQ(world.spawner.anchored.back().sequence, world.daemon->events().log().head().sequence);
+}
+
 }  // namespace
 }  // namespace agentos::test
