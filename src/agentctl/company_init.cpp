@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
+#include <ranges>
+#include <vector>
 
 #include "base/files.h"
 #include "company/layout.h"
@@ -74,11 +76,6 @@ Result<void> copyExample(const std::string& example, const std::string& director
   return {};
 }
 
-struct Owner {
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-
 Result<std::optional<Owner>> findOwner(const std::string& name) {
   const std::string wanted = name.empty() && ::geteuid() == 0 ? "agentd" : name;
   if (wanted.empty()) return std::nullopt;
@@ -120,17 +117,18 @@ Result<void> giveTo(const std::string& path, const Owner& owner) {
   return setMode(path, info.st_mode & 07777);  // chown takes the setgid bit away
 }
 
+}  // namespace
+
 Result<void> giveAllTo(const std::string& directory, const Owner& owner) {
+  std::vector<std::string> paths = {directory};
   try {
-    for (const auto& entry : fs::recursive_directory_iterator(directory))
-      AGENTOS_CHECK(giveTo(entry.path().string(), owner));
+    for (const auto& entry : fs::recursive_directory_iterator(directory)) paths.push_back(entry.path().string());
   } catch (const fs::filesystem_error& problem) {
     return failErrno(problem.code().value(), "giving away " + problem.path1().string());
   }
-  return giveTo(directory, owner);
+  for (const auto& path : std::views::reverse(paths)) AGENTOS_CHECK(giveTo(path, owner));
+  return {};
 }
-
-}  // namespace
 
 Result<void> makeCompany(const NewCompany& wanted) {
   AGENTOS_TRY(auto owner, findOwner(wanted.user));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "base/error.h"
@@ -17,5 +19,13 @@ struct NewCompany {
 
 // Makes the company in an empty or absent directory (kExists otherwise), with the example's files when they are wanted.
 Result<void> makeCompany(const NewCompany& wanted);
+
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+// What lies in a directory before the directory itself: from then on its owner may put a link in the place of anything
+// in it, and this is done by root.
+Result<void> giveAllTo(const std::string& directory, const Owner& owner);
 
 }  // namespace agentos::agentctl

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentctl/company_use.h"
 
+#include <fcntl.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/ids.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "base/yaml.h"
@@ -65,6 +68,27 @@ Result<std::string> readOrEmpty(const std::string& path) {
   return text;
 }
 
+// In the place of what is there: where a link leads, for the same owner, group and mode, since agentd reads it too.
+Result<void> putBack(const std::string& configFile, const std::string& text) {
+  std::error_code error;
+  fs::path file = fs::canonical(configFile, error);
+  if (error) file = configFile;
+  AGENTOS_TRY(Fd directory, makeDirectories(file.parent_path().string(), 0755));
+  struct stat before{};
+  if (::fstatat(directory.get(), file.filename().c_str(), &before, AT_SYMLINK_NOFOLLOW) != 0)
+    return replaceFile(directory.get(), file.filename().string(), text, 0644);
+  const std::string fresh = "." + file.filename().string() + "." + randomToken(8);
+  AGENTOS_CHECK(createFile(directory.get(), fresh, text, 0600));
+  if (::fchownat(directory.get(), fresh.c_str(), before.st_uid, before.st_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+      ::fchmodat(directory.get(), fresh.c_str(), before.st_mode & 0777U, 0) != 0 ||
+      ::renameat(directory.get(), fresh.c_str(), directory.get(), file.filename().c_str()) != 0) {
+    auto failure = failErrno(errno, "cannot put " + file.string() + " in place");
+    ::unlinkat(directory.get(), fresh.c_str(), 0);
+    return failure;
+  }
+  return syncFd(directory.get(), "the directory of " + file.string());
+}
+
 }  // namespace
 
 Result<std::string> withKey(const std::string& text, const std::string& key, const std::string& value) {
@@ -93,7 +117,6 @@ Result<void> useCompany(const CompanyInUse& wanted) {
     return fail(ErrorCode::kNotFound, wanted.directory + " is no company: it has no company.yaml",
                 "agentctl company init " + wanted.directory);
   }
-  const fs::path file = wanted.configFile;
   AGENTOS_TRY(std::string text, readOrEmpty(wanted.configFile));
   AGENTOS_TRY(text, withKey(text, "company", quoted(fs::canonical(wanted.directory, error).string())));
   if (wanted.scriptedModel && !saysModels(text)) {
@@ -104,8 +127,7 @@ Result<void> useCompany(const CompanyInUse& wanted) {
     if (const auto at = text.find(kOff); at != std::string::npos)
       text.replace(at, kOff.size(), "\n  allow_unlimited_without_controllers: true\n");
   }
-  AGENTOS_TRY(Fd directory, makeDirectories(file.parent_path().string(), 0755));
-  return replaceFile(directory.get(), file.filename().string(), text, 0644);
+  return putBack(wanted.configFile, text);
 }
 
 Result<bool> restartService() {

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "../base/scratch_directory.h"
+#include "agentctl/company_init.h"
 #include "base/yaml.h"
 #include "cli_fixture.h"
 
@@ -75,6 +77,24 @@ TEST_F(CompanyUse, KeepsTheModelsThatAreNamed) {
   EXPECT_NE(file().find("http://x/v1"), std::string::npos);
 }
 
+TEST_F(CompanyUse, LeavesTheFileWhereAndWhoseItWas) {
+  if (::getuid() != 0) GTEST_SKIP() << "giving files away needs root";
+  ASSERT_EQ(run({"company", "init", company()}, false).status, 0);
+  std::filesystem::create_directories(root() + "/etc/agentd");
+  write("s-root/site.yaml", "log: { level: debug }\n");
+  const std::string site = root() + "/site.yaml", link = root() + "/etc/agentd/agentd.yaml";
+  ASSERT_EQ(::chown(site.c_str(), 0, 1234), 0);
+  ASSERT_EQ(::chmod(site.c_str(), 0640), 0);
+  std::filesystem::create_symlink("../../site.yaml", link);
+  ASSERT_EQ(use().status, 0);
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_NE(read("s-root/site.yaml").find("company: "), std::string::npos);
+  struct stat info{};
+  ASSERT_EQ(::stat(site.c_str(), &info), 0);
+  EXPECT_EQ(info.st_gid, 1234U) << "agentd reads it by its group";
+  EXPECT_EQ(info.st_mode & 0777U, 0640U) << "and nobody else";
+}
+
 TEST_F(CompanyUse, RefusesWhatIsNoCompany) {
   auto used = use();
   EXPECT_EQ(used.status, 5);
@@ -89,6 +109,25 @@ TEST_F(CompanyUse, QuotesWhatYamlWouldMistake) {
   auto said = parseYaml(file(), "agentd.yaml");
   ASSERT_TRUE(said.has_value());
   EXPECT_EQ(said->find("company")->scalar, odd);
+}
+
+// An owner who has a directory before root is done in it swaps what root goes to next.
+TEST(GiveAllTo, GivesADirectoryAfterWhatIsInIt) {
+  if (::getuid() != 0) GTEST_SKIP() << "giving files away needs root";
+  const test::ScratchDirectory scratch;
+  const std::string top = scratch.path() + "/top", below = top + "/below";
+  std::filesystem::create_directories(below);
+  for (int i = 0; i < 3000; ++i) std::ofstream(below + "/" + std::to_string(i)) << "x";
+  ASSERT_TRUE(giveAllTo(top, {1234, 1234}));
+  auto changed = [](const std::string& path) {
+    struct stat info{};
+    EXPECT_EQ(::stat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_uid, 1234U);
+    return std::pair(info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
+  };
+  auto last = changed(below);
+  EXPECT_LE(last, changed(top));
+  for (int i = 0; i < 3000; ++i) ASSERT_LE(changed(below + "/" + std::to_string(i)), last) << i;
 }
 
 // What a person makes in it with the usual umask is the group's too.
