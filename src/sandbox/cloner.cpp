@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "sandbox/channel.h"
@@ -64,10 +65,9 @@ void sayFailed(int sync, int error, const std::string& step) {
 
 // Without the memory's copy the thread is back when the child has executed agent-init, or is dead.
 void bearOne(NetPool& networks, Birth& birth) {
-  if (auto entered = networks.enterFresh(); !entered) {
-    return sayFailed(birth.sync.get(), entered.error().sysErrno, "entering a network namespace");
-  }
-  birth.placed.wait(0);
+  auto entered = networks.enterFresh();
+  birth.placed.wait(0);  // in any case: until then the group is the loop's to set
+  if (!entered) return sayFailed(birth.sync.get(), entered.error().sysErrno, "entering a network namespace");
   if (!birth.group) return networks.leave();
   birth.plan.sync = birth.sync.get();
   clone_args arguments{};
@@ -133,12 +133,18 @@ void Cloner::place(Birth& birth, Fd group) {
   birth.placed.notify_one();
 }
 
-// A thread more when all are held: no more than rooms may be in the making at once.
-void Cloner::bear(std::shared_ptr<Birth> birth) {
+// A thread more when all are held: no more than rooms may be in the making at once, and those that a file system holds.
+Result<void> Cloner::bear(std::shared_ptr<Birth> birth) {
   std::lock_guard lock(shared_->mutex);
   shared_->queue.push_back(std::move(birth));
-  if (shared_->queue.size() > shared_->idle) std::thread([shared = shared_] { work(shared); }).detach();
+  try {
+    if (shared_->queue.size() > shared_->idle) std::thread([shared = shared_] { work(shared); }).detach();
+  } catch (const std::system_error& error) {
+    shared_->queue.pop_back();
+    return failErrno(error.code().value(), "starting a thread", "fewer rooms at once", ErrorCode::kSandboxSetup);
+  }
   shared_->wake.notify_one();
+  return {};
 }
 
 }  // namespace agentos::sandbox

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/error.h"
 #include "base/fd.h"
 #include "sandbox/net_pool.h"
 #include "sandbox/room_child.h"
@@ -41,8 +42,8 @@ class Cloner {
   Cloner& operator=(const Cloner&) = delete;
 
   // Wakes a thread, which makes itself ready; place() must follow. The child's first word on its sync socket is
-  // kChildBorn; when there is no child, kChildFailed comes in its place.
-  void bear(std::shared_ptr<Birth> birth);
+  // kChildBorn; when there is no child, kChildFailed comes in its place. An error: there is no thread to be had.
+  Result<void> bear(std::shared_ptr<Birth> birth);
   // Where it is born; nowhere: it is not.
   static void place(Birth& birth, Fd group);
 

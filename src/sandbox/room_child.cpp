@@ -18,7 +18,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <span>
 
 #include "sandbox/channel.h"
 
@@ -231,7 +230,7 @@ class RoomBuilder {
 
   [[noreturn]] void execInit() {
     auto count = plan_.ports.size();
-    if (auto sent = sendBuilt(count); !sent) giveUp("telling the spawner");
+    if (!sendBuilt(count)) giveUp("telling the spawner");
     std::array<int, kInitListenerFd + kMaxListeners + 1> places{};
     places[0] = places[1] = places[2] = park(::open("/dev/null", O_RDWR | O_CLOEXEC));
     places[kInitPlanFd] = park(passed_[kPassPlan]);
@@ -259,11 +258,25 @@ class RoomBuilder {
     giveUp("executing agent-init");
   }
 
-  // sendPacket allocates nothing when all goes well.
+  // Not sendPacket, which allocates for the error of a spawner that gave the room up, and so kills this process: one
+  // that died in malloc would leave the spawner's heap locked for ever.
   bool sendBuilt(std::size_t count) {
     char letter = kChildBuilt;
-    auto sent = sendPacket(sync_, {&letter, 1}, std::span(listeners_).first(count));
-    return sent && *sent;
+    iovec part{&letter, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxListeners)> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (const std::size_t size = count * sizeof(int); size > 0) {
+      message.msg_control = control.data();
+      message.msg_controllen = CMSG_SPACE(size);
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(size);
+      std::memcpy(CMSG_DATA(header), listeners_.data(), size);
+    }
+    return ::sendmsg(sync_, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
   }
 
   const ChildPlan& plan_;

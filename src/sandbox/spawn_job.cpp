@@ -88,8 +88,7 @@ Result<void> SpawnJob::bearChild() {
   sync_.reset(pair[0]);
   Fd theirs(pair[1]);
   birth_ = std::make_shared<Birth>(makeChildPlan(host_, allowed_), std::move(theirs));
-  host_.cloner->bear(birth_);
-  return {};
+  return host_.cloner->bear(birth_);
 }
 
 Result<void> SpawnJob::placeChild() {
