@@ -13,7 +13,7 @@ page_scripts() {
     body != "" { print > script; if ($0 == body) { body = ""; print "done_with $?" > script } next }
     !fence && /^#+ / { section = slug($0) }
     !fence && /^<!-- not run: ./ { skip = 1; next }
-    !fence && /^    (sudo|agentctl|agentd|systemctl|journalctl|apt|make) / { refuse("a command outside of a console block is run by nobody: " $0) }
+    !fence && /^    (sudo|agentctl|systemctl|journalctl|apt|make) / { refuse("a command outside of a console block is run by nobody: " $0) }
     /^```/ { fence = !fence; console = fence && $0 == "```console"; if (!fence) skip = 0; next }
     fence && console && !skip && /^[$#] / {
       prompt = substr($0, 1, 1) == "$" ? "person" : "root"; command = substr($0, 3)
