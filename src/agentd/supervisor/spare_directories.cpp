@@ -39,6 +39,7 @@ bool makeFile(int dirFd, const char* name) {
 }  // namespace
 
 struct SpareDirectories::Shared {
+  std::string instancesPath, logsPath;
   Fd instances, logs;
   std::size_t size = 0;
   std::mutex mutex;
@@ -55,9 +56,20 @@ struct SpareDirectories::Shared {
     std::lock_guard lock(mutex);
     return ready.size() >= size;
   }
-  // Whatever fails is made, and told, by the run that needs it.
+  void remove(const std::string& name) const {
+    for (const auto& directory : {instancesPath, logsPath}) {
+      std::error_code ignored;
+      std::filesystem::remove_all(directory + "/" + name, ignored);
+    }
+  }
+  // Whatever fails is made, and told, by the run that needs it: nothing half made stays for each of them.
   bool makeOne() {
     const std::string name = std::string(kPrefix) + randomToken(kTokenLength);
+    const bool made = makeNamed(name);
+    if (!made) remove(name);
+    return made;
+  }
+  bool makeNamed(const std::string& name) {
     if (::mkdirat(instances.get(), name.c_str(), 0750) != 0 || ::mkdirat(logs.get(), name.c_str(), 0750) != 0)
       return false;
     const Fd record(::openat(instances.get(), name.c_str(), kDirectory));
@@ -76,6 +88,8 @@ SpareDirectories::SpareDirectories(std::string instances, std::string logs, std:
     : shared_(std::make_shared<Shared>()), worker_(std::make_unique<Worker>(mode)) {
   shared_->instances = openOrNothing(instances);
   shared_->logs = openOrNothing(logs);
+  shared_->instancesPath = instances;
+  shared_->logsPath = logs;
   shared_->size = size;
   worker_->post([instances = std::move(instances), logs = std::move(logs)] {
     removeOld(instances);
@@ -86,12 +100,7 @@ SpareDirectories::SpareDirectories(std::string instances, std::string logs, std:
 
 SpareDirectories::~SpareDirectories() {
   worker_.reset();
-  while (auto name = shared_->takeOne()) {
-    for (int directory : {shared_->instances.get(), shared_->logs.get()}) {
-      std::error_code ignored;
-      std::filesystem::remove_all("/proc/self/fd/" + std::to_string(directory) + "/" + *name, ignored);
-    }
-  }
+  while (auto name = shared_->takeOne()) shared_->remove(*name);
 }
 
 void SpareDirectories::refill() {

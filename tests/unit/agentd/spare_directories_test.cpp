@@ -84,6 +84,17 @@ TEST_F(SpareDirectoriesTest, WhatACrashLeftIsRemovedAndOthersStay) {
   EXPECT_EQ(count(logs()), 0U);
 }
 
+TEST_F(SpareDirectoriesTest, NothingHalfMadeStays) {
+  {
+    SpareDirectories spares(instances(), logs() + "/not-there", 3, Worker::Mode::kInline);
+    EXPECT_EQ(count(instances()), 0U);
+    for (int i = 0; i < 3; ++i) spares.refill();
+    EXPECT_EQ(count(instances()), 0U);
+    EXPECT_TRUE(spares.take(agent_)) << "the run makes its own";
+  }
+  EXPECT_EQ(count(instances()), 1U);
+}
+
 TEST_F(SpareDirectoriesTest, OfARunThatNeverBeganOnlyWhatIsUnusedGoes) {
   SpareDirectories spares(instances(), logs(), 1);
   awaitSpares(1);
