@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
 #include <utility>
 
 namespace agentos::agentd {
@@ -36,22 +37,26 @@ struct Alarms::Timer : std::enable_shared_from_this<Alarms::Timer> {
 
   void ring() {
     std::uint64_t times = 0;
-    // ECANCELED says that the wall clock was set: what is due by the new time is found all the same.
-    [[maybe_unused]] auto got = ::read(descriptor.native_handle(), &times, sizeof times);
+    const bool set = ::read(descriptor.native_handle(), &times, sizeof times) < 0 && errno == ECANCELED;
     armedNs = -1;
-    if (onRing) onRing();
+    if (set && onSet) {
+      onSet();
+    } else if (onRing) {
+      onRing();
+    }
     if (!waiting && descriptor.is_open()) wait();
   }
 
   void close() {
     onRing = nullptr;
+    onSet = nullptr;
     boost::system::error_code ignored;
     descriptor.close(ignored);  // NOLINT: nothing is left to do about it
   }
 
   clockid_t clockId;
   boost::asio::posix::stream_descriptor descriptor;
-  std::function<void()> onRing;
+  std::function<void()> onRing, onSet;
   std::int64_t armedNs = -1;
   bool waiting = false;
 };
@@ -60,6 +65,7 @@ Alarms::Alarms(boost::asio::io_context& io, const Clock& clock, Mode mode) : clo
   if (mode == Mode::kManual) return;
   bootTimer_ = std::make_shared<Timer>(io, CLOCK_BOOTTIME, [this] { fire(); });
   wallTimer_ = std::make_shared<Timer>(io, CLOCK_REALTIME, [this] { fire(); });
+  wallTimer_->onSet = [this] { clockWasSet(); };
 }
 
 Alarms::~Alarms() { shutDown(); }
@@ -117,6 +123,11 @@ void Alarms::fire() {
   takeDue(boot_, bootTimes_, clock_.bootNow());
   takeDue(wall_, wallTimes_, clock_.now());
   arm();
+}
+
+void Alarms::clockWasSet() {
+  fire();
+  if (clockSet_) clockSet_();
 }
 
 std::optional<Nanoseconds> Alarms::untilNext() const {

@@ -31,6 +31,9 @@ class Alarms {
   AlarmId after(Nanoseconds delay, Callback callback) { return at(clock_.bootNow() + delay, std::move(callback)); }
   AlarmId atWall(Timestamp when, Callback callback);
   void cancel(AlarmId id);
+  // Called after the alarms that are due by the new time, whenever the wall clock was set and one waits on it.
+  void onClockSet(Callback callback) { clockSet_ = std::move(callback); }
+  void clockWasSet();
 
   // Calls what is due, in order of time; a callback may set and cancel alarms.
   void fire();
@@ -47,6 +50,7 @@ class Alarms {
   void arm();
 
   const Clock& clock_;
+  Callback clockSet_;
   AlarmId lastId_ = 0;
   List<BootTime> boot_;
   List<Timestamp> wall_;

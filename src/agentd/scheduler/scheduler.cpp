@@ -27,6 +27,7 @@ Result<void> Scheduler::start() {
     take(name, stored, row == known.end() ? ScheduleRow{} : row->second);
   }
   takeAdopted();
+  parts_.alarms.onClockSet([this] { clockWasSet(); });
   dispatching_ = true;
   for (auto& place : entries_) {
     setDue(place);
@@ -42,7 +43,9 @@ void Scheduler::take(const AgentName& name, const StoredContract& stored, const 
   Entry entry;
   entry.contract = stored.contract;
   entry.source = stored.path;
-  entry.history = {parts_.clock.now(), known.lastRun};
+  const Timestamp now = parts_.clock.now();
+  entry.history = {now, known.lastRun};
+  if (known.lastRun) entry.history.lastRun = std::min(*known.lastRun, now);
   entry.heldBy = known.heldBy;
   if (!known.heldBy.empty()) entry.state = "held";
   entries_.insert_or_assign(name, std::move(entry));
@@ -131,6 +134,25 @@ void Scheduler::tick() {
     entry.retryAt.reset();
     setDue(place);
     markReady(place, !byClock);
+  }
+  dispatch();
+  arm();
+}
+
+// Set back, the clock leaves times of what was that are yet to come, and next times that follow from them: an agent
+// would wait for as long as the clock was set back.
+void Scheduler::clockWasSet() {
+  const Timestamp now = parts_.clock.now();
+  for (auto& place : entries_) {
+    auto& history = place.second.history;
+    history.since = std::min(history.since, now);
+    if (history.lastRun && *history.lastRun > now) {
+      history.lastRun = now;
+      saveSoon(place.first);
+    }
+    if (std::exchange(place.second.retryAt, std::nullopt)) place.second.again = true;
+    setDue(place);
+    markReady(place, true);
   }
   dispatch();
   arm();

@@ -112,6 +112,7 @@ class Scheduler {
   void setDue(Place& place);
   void arm();
   void tick();
+  void clockWasSet();
   void markReady(Place& place, bool byTask);
   void saveSoon(const AgentName& name);
   Result<void> save();

@@ -72,6 +72,18 @@ TEST(Alarms, TheWallClockJumpsAndTheBootClockDoesNot) {
   EXPECT_EQ(boot, 1);
 }
 
+TEST(Alarms, ASetClockIsToldOfAfterWhatIsDueByIt) {
+  Fixture f;
+  std::vector<int> rang;
+  f.alarms.atWall(f.clock.now() + 1h, [&] { rang.push_back(1); });
+  f.alarms.onClockSet([&] { rang.push_back(2); });
+  f.alarms.fire();
+  EXPECT_TRUE(rang.empty());
+  f.clock.jump(f.clock.now() + 2h);
+  f.alarms.clockWasSet();
+  EXPECT_EQ(rang, (std::vector<int>{1, 2}));
+}
+
 TEST(Alarms, TheRealOnesRingOnTheLoop) {
   boost::asio::io_context io;
   SystemClock clock;

@@ -92,6 +92,26 @@ TEST(Daemon, AClockAgentGetsOneTaskATime) {
   EXPECT_EQ(world.status(second), TaskStatus::kDone);
 }
 
+TEST(Daemon, AClockThatIsSetBackHoldsNoAgentBack) {
+  World world;
+  world.contract("maker", "schedule: { every: 10m }\n");
+  ASSERT_TRUE(world.start());
+  for (int i = 0; i < 4; ++i) world.task("work");
+  world.clock.jump(world.clock.now() + 24h);
+  world.daemon->alarms().clockWasSet();
+  world.pass(1s);
+  ASSERT_EQ(world.live().size(), 1U) << "what was missed is caught up once";
+  world.spawner.exit(world.only(), 0);
+  world.pass(1min);
+  EXPECT_TRUE(world.live().empty());
+  world.clock.jump(world.clock.now() - 24h);
+  world.daemon->alarms().clockWasSet();
+  world.pass(5min);
+  EXPECT_TRUE(world.live().empty()) << "and nothing twice";
+  world.pass(6min);
+  EXPECT_EQ(world.live().size(), 1U) << "ten minutes later, not a day";
+}
+
 TEST(Daemon, OneInstanceAnAgentHoweverMuchWorkThereIs) {
   World world;
   world.contract("maker");
