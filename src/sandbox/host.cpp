@@ -132,7 +132,8 @@ Result<std::unique_ptr<Host>> openHost(Policy policy) {
   auto host = std::make_unique<Host>();
   host->policy = std::move(policy);
   // Before anything is opened: what is mounted from must be opened in the namespace that it is mounted in.
-  AGENTOS_TRY(host->roomTemplate, enterTemplate(host->policy.runDir + "/template"));
+  AGENTOS_TRY(auto made, enterTemplate(host->policy.runDir + "/template"));
+  host->roomTemplate = std::make_shared<const RoomTemplate>(std::move(made));
   AGENTOS_CHECK(openParts(*host));
   removeLeftOver(host->keeper.get());
   return host;

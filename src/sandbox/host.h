@@ -26,8 +26,8 @@ struct Host {
   std::set<std::string> controllers;  // that it gives to them
   Fd sockets;                         // <run>/instances: root's, so that nobody else changes a name in it
   Fd initProgram;
-  std::array<Fd, 2> seccomp;  // [nestedUserns]
-  RoomTemplate roomTemplate;
+  std::array<Fd, 2> seccomp;                         // [nestedUserns]
+  std::shared_ptr<const RoomTemplate> roomTemplate;  // its readers may be the last
   std::unique_ptr<Slots> slots;
   OwnerMaps ownerMaps{4096};
   std::unique_ptr<RecordWriter> records;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ enum PassedFd : std::size_t {
 struct ChildPlan {
   int sync = -1;
   int initProgram = -1;
-  const RoomTemplate* roomTemplate = nullptr;
+  std::shared_ptr<const RoomTemplate> roomTemplate;
   std::string hostName;
   std::vector<std::uint16_t> ports;
   std::vector<std::string> directories;  // to make on the root, outer first; relative

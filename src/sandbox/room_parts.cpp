@@ -119,7 +119,7 @@ std::string socketName(const InstanceId& id) { return id.str() + ".sock"; }
 ChildPlan makeChildPlan(const Host& host, const AllowedPlan& allowed) {
   ChildPlan child;
   child.initProgram = host.initProgram.get();
-  child.roomTemplate = &host.roomTemplate;
+  child.roomTemplate = host.roomTemplate;
   child.hostName = allowed.plan.hostName;
   child.ports = allowed.plan.listenPorts;
   std::set<std::string> seen;
