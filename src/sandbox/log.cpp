@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -19,9 +20,10 @@ std::string_view speaker = "agentd-spawner";
 class Journal {
  public:
   void say(const std::string& line, Severity severity) {
-    if (lost_ > 0 &&
-        send(std::to_string(lost_) + " lines were lost: the journal was absent or full", Severity::kWarning))
-      lost_ = 0;
+    const std::size_t lost = lost_.exchange(0);
+    if (lost > 0 &&
+        !send(std::to_string(lost) + " lines were lost: the journal was absent or full", Severity::kWarning))
+      lost_ += lost;
     if (!send(line, severity)) ++lost_;
   }
 
@@ -34,7 +36,7 @@ class Journal {
     return socket_.send(journalEntry(fields));
   }
   JournalSocket socket_;
-  std::size_t lost_ = 0;
+  std::atomic<std::size_t> lost_ = 0;  // several threads speak
 };
 
 }  // namespace
