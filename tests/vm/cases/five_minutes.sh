@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 180
+# Long: machine
 # The README's server in five minutes, and what the package leaves: one command puts a company in force, group members
 # edit it with their own umask, every manual page and completion is where the system looks for it.
 . /vm/lib.sh

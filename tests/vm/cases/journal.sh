@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 90
+# Long: machine
 # journald itself takes what agentd says: by agent, by run, by kind, explained by the catalog, and each thing once.
 . /vm/lib.sh
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 60
+# Long: machine
 # Pause stands every process of an agent still, resume goes on, kill leaves none; another agent notices nothing.
 . /vm/lib.sh
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 120
+# Long: machine
 # A removal keeps what is the operator's, a purge leaves nothing of agentd and everything of the company.
 . /vm/lib.sh
 

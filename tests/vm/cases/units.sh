@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 180
+# Long: machine
 # The units as an operator uses them: what restart, stop, reload, the watchdog, credentials and the keeper's end mean.
 . /vm/lib.sh
 
