@@ -61,7 +61,8 @@ void SupervisorImpl::restartAt(const InstancePtr& ended, BootTime due) {
 // It counts before it is tried: an agentd that falls over with it finds it counted.
 asio::awaitable<void> SupervisorImpl::restart(InstancePtr ended) {
   const AgentName agent = ended->view.agent;
-  restarts_[agent].earlier.push_back(parts_.clock.bootNow());
+  const BootTime tried = parts_.clock.bootNow();
+  restarts_[agent].earlier.push_back(tried);
   keepRestarts(agent);
   SpawnRequest again{.contract = ended->contract, .source = ended->view.source, .trace = ended->view.trace};
   again.restarts = ended->view.restarts + 1;
@@ -69,7 +70,9 @@ asio::awaitable<void> SupervisorImpl::restart(InstancePtr ended) {
   auto& known = restarts_[agent];
   if (!spawned) spdlog::error("restart: {}", spawned.error().message());
   if (!spawned && !refusing_ && mayPass(spawned.error())) {
-    known.earlier.pop_back();
+    // Not the last: another run of the agent may have ended meanwhile, and have cleared what is long past.
+    if (auto counted = std::ranges::find(known.earlier, tried); counted != known.earlier.end())
+      known.earlier.erase(counted);
     co_return restartAt(ended, parts_.clock.bootNow() + kRestartRetry);
   }
   if (known.waiting && known.waiting->ended == ended->id()) known.waiting.reset();  // else: of the new run, which ended
