@@ -174,6 +174,7 @@ newer_deb() {
   rm -rf $tree; mkdir -p $out
   dpkg-deb -R "$VM_DEB" $tree
   sed -i "s/^Version:.*/Version: $1/" $tree/DEBIAN/control
+  find $tree/usr -type f -exec touch {} +
   dpkg-deb -Znone -b $tree "$out/agentd_$1.deb" > /dev/null
   rm -rf $tree
   echo "$out/agentd_$1.deb"
