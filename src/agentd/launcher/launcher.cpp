@@ -84,7 +84,8 @@ std::string describeStatus(int status) {
 // The units' daemon, or the half of a launcher that was killed and is dying, holds the state.
 Result<void> refuseOtherDaemon(const Paths& paths) {
   AGENTOS_TRY(auto state, openDirectory(paths.state()));
-  auto lock = openBeneath(state.get(), "agentd.lock", O_RDONLY | O_CLOEXEC);
+  // The file is the daemon's user's: a FIFO in its place would hold root here for ever.
+  auto lock = openBeneath(state.get(), "agentd.lock", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (!lock) return {};  // none has ever run
   const auto until = Steady::now() + kHolderEnd;
   while (::flock(lock->get(), LOCK_SH | LOCK_NB) != 0) {
