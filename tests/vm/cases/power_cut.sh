@@ -19,6 +19,7 @@ fi
 
 is "the boot" 2 "$VM_BOOT"
 eventually 60 ready
+no_more "agentd at this boot, start to ready, with what a cut left, ms, $(how_measured)" "$(milliseconds_to_ready)" "$(ready_limit)"
 is "agentd.service" active "$(systemctl is-active agentd)"
 say "what was done before stays done: $(tr '\n' ' ' < /root/done-before)"
 [ "$(wc -l < /root/done-before)" -ge 2 ] || fail "the list from before the cut is not there"
