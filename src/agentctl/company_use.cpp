@@ -124,8 +124,12 @@ Result<void> useCompany(const CompanyInUse& wanted) {
     AGENTOS_TRY(text, withKey(text, "models", "[{ driver: scripted, script: " + quoted(script) + " }]"));
     // The example's contracts are flexible, and bound disk space, which no file system here is asked to.
     static constexpr std::string_view kOff = "\n  #allow_unlimited_without_controllers: false\n";
-    if (const auto at = text.find(kOff); at != std::string::npos)
-      text.replace(at, kOff.size(), "\n  allow_unlimited_without_controllers: true\n");
+    if (const auto at = text.find(kOff); at != std::string::npos) {
+      std::string allowed = text;
+      allowed.replace(at, kOff.size(), "\n  allow_unlimited_without_controllers: true\n");
+      // Where `policy: { … }` stands above it, the line belongs to nothing, and whoever wrote that has decided.
+      if (parseYaml(allowed, "agentd.yaml")) text = std::move(allowed);
+    }
   }
   return putBack(wanted.configFile, text);
 }

@@ -159,6 +159,7 @@ spawn() { agentctl spawn --contract "$1" -o json < /dev/null | jq -r '.id // .in
 # as it comes are comments.
 unlimited_policy() {
   local line='policy: { allow_unlimited_without_controllers: true }'
+  ! grep -q '^  allow_unlimited_without_controllers: true' /etc/agentd/agentd.yaml 2> /dev/null || return 0
   grep -q '^policy:' /etc/agentd/agentd.yaml 2> /dev/null || echo policy: >> /etc/agentd/agentd.yaml
   sed -i "s/^policy:\$/$line/" /etc/agentd/agentd.yaml
 }
