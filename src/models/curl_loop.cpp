@@ -16,7 +16,8 @@ namespace asio = boost::asio;
 // A socket that libcurl owns and we watch for it: the descriptor is released, never closed.
 struct Watch {
   Watch(const asio::any_io_executor& executor, int fd) : descriptor(executor, fd) {}
-  ~Watch() {
+  ~Watch() { letGo(); }
+  void letGo() {
     if (descriptor.is_open()) descriptor.release();
   }
   Watch(const Watch&) = delete;
@@ -93,7 +94,12 @@ void CurlLoop::State::tellFinished() {
 
 void CurlLoop::State::watch(curl_socket_t socket, int what) {
   if (what == CURL_POLL_REMOVE) {
-    watches.erase(socket);
+    // At once, though a handler may still hold it: libcurl closes the socket now, and may open another of the same
+    // number before that handler is done, whose watch a later release would take away.
+    if (const auto found = watches.find(socket); found != watches.end()) {
+      found->second->letGo();
+      watches.erase(found);
+    }
     return;
   }
   auto& watched = watches[socket];

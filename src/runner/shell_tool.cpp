@@ -30,7 +30,7 @@ class Kept {
     if (tail_.size() > 2 * half_) tail_.erase(0, tail_.size() - half_);
   }
   std::string text() const {
-    if (tail_.size() <= half_) return head_ + tail_;
+    if (total_ <= head_.size() + half_) return head_ + tail_;
     return head_ + "\n[… " + std::to_string(total_ - head_.size() - half_) + " bytes cut …]\n" +
            tail_.substr(tail_.size() - half_);
   }

@@ -126,7 +126,7 @@ void RealAgentd::start() {
       [&] {
         const Answer info = ctl({"system", "info", "-o", "json"});
         if (info.status == 0) cgroupRoot_ = fieldOf(info.json(), "cgroup_root");
-        return info.status == 0 && !cgroupRoot_.empty();
+        return info.status == 0 && !cgroupRoot_.empty() && isReady();
       },
       20s);
   ASSERT_TRUE(ready) << log();

@@ -72,8 +72,8 @@ TEST_F(GatewayAttack, StreamsThatLoseTheirReaderAreSettled) {
   EXPECT_NE(agentd.output(stayer).find("HTTP/1.1 200"), std::string::npos) << agentd.output(stayer);
   EXPECT_TRUE(eventually([&] { return agentd.statusOf(quits) == "done"; }));
   EXPECT_TRUE(eventually([&] { return agentd.status("dier")["state"] == "exited"; }));
-  const std::string dier = agentd.status("dier")["id"];
-  agentd.ask({"cycle", "hold", "dier"});
+  agentd.ask({"cycle", "hold", "dier"});  // it may have begun once more
+  EXPECT_TRUE(eventually([&] { return agentd.status("dier")["state"] == "exited"; }));
   // The third: agentd dies under the stream, and the run goes on.
   const pid_t before = daemonPid();
   killHard(before);
@@ -88,11 +88,12 @@ TEST_F(GatewayAttack, StreamsThatLoseTheirReaderAreSettled) {
     // The next agentd knows of the third only that it was reserved.
     EXPECT_EQ(event["data"].value("outcome", ""), event.value("agent", "") == "stayer" ? "lost" : "cut") << event;
     if (event.value("agent", "") == "quitter") ++quitted;
-    if (event.value("instance", "") == dier) ++died;
+    if (event.value("agent", "") == "dier") ++died;
     EXPECT_GT(event["data"].value("cost_micro_usd", 0), 0) << "what came until then is charged: " << event;
   }
   EXPECT_EQ(quitted, 3U);
-  EXPECT_EQ(died, 2U);
+  EXPECT_GE(died, 2U);
+  EXPECT_EQ(died % 2, 0U) << "two calls in each attempt";
   endWithNothingLeft();
 }
 
