@@ -23,7 +23,7 @@ class AuditReader {
 
   // The next ones, about maxBytes of lines; none when there is nothing more yet: ask again later to follow. Each once,
   // also when the writer had to write them anew into another file.
-  Result<std::vector<AuditEntry>> next(std::size_t maxBytes = 256 * 1024);
+  Result<std::vector<AuditEntry>> next(std::size_t maxBytes = std::size_t{256} * 1024);
   // Of the last event that was looked at, whether it was wanted or not.
   std::uint64_t lastSequence() const { return last_; }
 

@@ -43,7 +43,7 @@ class LogReader {
 
   // The next frames, about maxBytes of text, and none when nothing is there yet: ask again later to follow. A line that
   // is no frame (a machine that crashed while writing) is passed over.
-  Result<std::vector<LogFrame>> next(std::size_t maxBytes = 256 * 1024);
+  Result<std::vector<LogFrame>> next(std::size_t maxBytes = std::size_t{256} * 1024);
   LogCursor cursor() const { return cursor_; }
   bool skipped() const { return skipped_; }
 

@@ -105,7 +105,8 @@ Json recordOf(const std::string& directory) {
     std::size_t at = 0;
     while (at < text->size()) {
       auto end = std::min(text->find('\n', at), text->size());
-      if (auto line = parseJson(std::string_view(*text).substr(at, end - at))) record["launch"].push_back(std::move(*line));
+      if (auto line = parseJson(std::string_view(*text).substr(at, end - at)))
+        record["launch"].push_back(std::move(*line));
       at = end + 1;
     }
   }
@@ -152,7 +153,8 @@ Result<int> signalOf(const Json& body) {
     const char* abbreviation = ::sigabbrev_np(signal);
     if (abbreviation != nullptr && name == abbreviation) return signal;
   }
-  return fail(ErrorCode::kInvalidArgument, "signal " + dumpJson(*found), "a number from 1 to 64 or a name such as \"SIGTERM\"");
+  return fail(ErrorCode::kInvalidArgument, "signal " + dumpJson(*found),
+              "a number from 1 to 64 or a name such as \"SIGTERM\"");
 }
 
 // The changes: each gives the instance as it is afterwards.
@@ -179,13 +181,15 @@ asio::awaitable<Result<void>> kill(const ApiServices& api, InstanceId id, Json b
   co_return co_await api.supervisor.kill(std::move(id), signal, std::move(actor));
 }
 
-asio::awaitable<Result<InstanceId>> again(const ApiServices& api, InstanceId id, Json body, std::string actor, std::string trace) {
+asio::awaitable<Result<InstanceId>> again(const ApiServices& api, InstanceId id, Json body, std::string actor,
+                                          std::string trace) {
   AGENTOS_CO_TRY(auto view, api.supervisor.view(id));
   AGENTOS_CO_TRY(auto grace, graceOf(body));
   SpawnRequest spawn;
   spawn.contract = contractOf(api, view);
   if (!spawn.contract) {
-    co_return fail(ErrorCode::kNotFound, "the contract of " + view.agent.str() + " is not in force any more", "spawn it from its file");
+    co_return fail(ErrorCode::kNotFound, "the contract of " + view.agent.str() + " is not in force any more",
+                   "spawn it from its file");
   }
   spawn.source = view.source;
   if (spawn.contract->name != view.agent) spawn.name = view.agent;
@@ -223,8 +227,10 @@ asio::awaitable<Response> wait(const ApiServices& api, RequestPtr request) {
 }
 
 http::Handler changing(const ApiServices& api, Change perform) {
-  return [&api, perform = std::make_shared<const Change>(std::move(perform))](RequestPtr request, Stream&) -> asio::awaitable<Response> {
-    auto kept = perform;
+  return [&api, perform = std::make_shared<const Change>(std::move(perform))](RequestPtr request,
+                                                                              Stream&) -> asio::awaitable<Response> {
+    // The handler may go before the coroutine ends. NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
+    const auto kept = perform;
     co_return co_await change(api, std::move(request), *kept);
   };
 }
@@ -233,23 +239,30 @@ http::Handler changing(const ApiServices& api, Change perform) {
 
 void addAgentRoutes(http::Router& router, const ApiServices& api) {
   using enum http::Access;
-  router.add({"GET", "/v1/agents", kMember, plainly([&api](const http::Request& request) { return list(api, request); })});
-  router.add({"POST", "/v1/agents", kAdmin, [&api](RequestPtr request, Stream&) { return create(api, std::move(request)); }});
-  router.add({"GET", "/v1/agents/{id}", kMember, plainly([&api](const http::Request& request) { return show(api, request); })});
+  router.add(
+      {"GET", "/v1/agents", kMember, plainly([&api](const http::Request& request) { return list(api, request); })});
+  router.add(
+      {"POST", "/v1/agents", kAdmin, [&api](RequestPtr request, Stream&) { return create(api, std::move(request)); }});
+  router.add({"GET", "/v1/agents/{id}", kMember,
+              plainly([&api](const http::Request& request) { return show(api, request); })});
   router.add({"GET", "/v1/agents/{id}/inspect", kMember,
               [&api](RequestPtr request, Stream&) { return inspect(api, std::move(request)); }});
   router.add({"GET", "/v1/agents/{id}/wait", kMember,
               [&api](RequestPtr request, Stream&) { return wait(api, std::move(request)); }, http::Hangup::kCut});
-  router.add({"POST", "/v1/agents/{id}/pause", kAdmin, changing(api, [&api](InstanceId id, const Json&, std::string actor) {
-                return api.supervisor.pause(std::move(id), std::move(actor));
-              })});
-  router.add({"POST", "/v1/agents/{id}/resume", kAdmin, changing(api, [&api](InstanceId id, const Json&, std::string actor) {
-                return api.supervisor.resume(std::move(id), std::move(actor));
-              })});
-  router.add({"POST", "/v1/agents/{id}/stop", kAdmin, changing(api, [&api](InstanceId id, const Json& body, std::string actor) {
+  router.add(
+      {"POST", "/v1/agents/{id}/pause", kAdmin, changing(api, [&api](InstanceId id, const Json&, std::string actor) {
+         return api.supervisor.pause(std::move(id), std::move(actor));
+       })});
+  router.add(
+      {"POST", "/v1/agents/{id}/resume", kAdmin, changing(api, [&api](InstanceId id, const Json&, std::string actor) {
+         return api.supervisor.resume(std::move(id), std::move(actor));
+       })});
+  router.add({"POST", "/v1/agents/{id}/stop", kAdmin,
+              changing(api, [&api](InstanceId id, const Json& body, std::string actor) {
                 return stop(api, std::move(id), body, std::move(actor));
               })});
-  router.add({"POST", "/v1/agents/{id}/kill", kAdmin, changing(api, [&api](InstanceId id, const Json& body, std::string actor) {
+  router.add({"POST", "/v1/agents/{id}/kill", kAdmin,
+              changing(api, [&api](InstanceId id, const Json& body, std::string actor) {
                 return kill(api, std::move(id), body, std::move(actor));
               })});
   router.add({"POST", "/v1/agents/{id}/restart", kAdmin,

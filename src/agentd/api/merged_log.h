@@ -26,7 +26,7 @@ class MergedLog {
   // The next lines, about maxBytes; none when there is nothing more yet: ask again later to follow. Each source keeps
   // its own order, whatever a clock did; at the same millisecond an event comes before output, but an end after it.
   // What is held in memory is a page of each.
-  Result<LogLines> next(std::size_t maxBytes = 256 * 1024);
+  Result<LogLines> next(std::size_t maxBytes = std::size_t{256} * 1024);
   // All that is there now, but only the last `lines` of it, and at most `maxBytes`.
   Result<LogLines> last(std::size_t lines, std::size_t maxBytes);
 

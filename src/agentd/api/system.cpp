@@ -32,8 +32,7 @@ Response system(const ApiServices& api, const Request&) {
 }
 
 boost::asio::awaitable<Response> reload(const ApiServices& api, http::RequestPtr request) {
-  if (!api.reload)
-    co_return http::problem({ErrorCode::kUnavailable, "this agentd cannot reload", "restart it", 0, {}});
+  if (!api.reload) co_return http::problem({ErrorCode::kUnavailable, "this agentd cannot reload", "restart it", 0, {}});
   auto report = co_await api.reload(actorOf(*request));
   co_return http::answer(report, [](const Json& json) { return http::json(json); });
 }
@@ -144,9 +143,8 @@ void addSystemRoutes(http::Router& router, const ApiServices& api) {
   get("/openapi.json", kOpen, openApi);
   get("/metrics", kMember, metrics);
   get("/v1/system", kMember, system);
-  router.add(
-      {"POST", "/v1/system/reload", kAdmin,
-       [&api](http::RequestPtr request, http::Stream&) { return reload(api, std::move(request)); }});
+  router.add({"POST", "/v1/system/reload", kAdmin,
+              [&api](http::RequestPtr request, http::Stream&) { return reload(api, std::move(request)); }});
 }
 
 }  // namespace agentos::agentd
