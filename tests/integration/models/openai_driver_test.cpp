@@ -372,18 +372,18 @@ TEST_F(OpenAiDriverTest, AnEndpointThatIsNotThereCostsNothing) {
 }
 
 TEST_F(OpenAiDriverTest, EndlessAnswersAreBoundedAndHeldBack) {
-  std::atomic<std::int64_t> sentBytes = 0;
-  const std::string block(64 * 1024, 'x');
+  const auto sentBytes = std::make_shared<std::atomic<std::int64_t>>();  // the endpoint may outlive this body
   for (const bool stream : {false, true}) {
-    serve([&](const FakeRequest&, FakeConnection& out) {
-      sentBytes = 0;
+    serve([sentBytes, stream](const FakeRequest&, FakeConnection& out) {
+      const std::string block(64 * 1024, 'x');
+      *sentBytes = 0;
       if (stream) {
         out.beginStream();
         out.chunk("data: ");
-        while (out.chunk(block)) sentBytes += 65536;
+        while (out.chunk(block)) *sentBytes += 65536;
       } else {
         out.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2147483648\r\n\r\n");
-        while (out.write(block)) sentBytes += 65536;
+        while (out.write(block)) *sentBytes += 65536;
       }
     });
     driver.reset();
@@ -391,18 +391,18 @@ TEST_F(OpenAiDriverTest, EndlessAnswersAreBoundedAndHeldBack) {
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code, ErrorCode::kModelUpstream);
     EXPECT_THAT(answer.error().what, HasSubstr("than 4096 bytes"));
-    EXPECT_LT(sentBytes, 32 << 20);
+    EXPECT_LT(*sentBytes, 32 << 20);
   }
 }
 
 // A client that reads slowly holds the endpoint back: what is in between is bounded by buffers, not by the answer.
 TEST_F(OpenAiDriverTest, ASlowClientMakesTheEndpointWait) {
-  std::atomic<std::int64_t> sentBytes = 0;
-  serve([&](const FakeRequest&, FakeConnection& out) {
+  const auto sentBytes = std::make_shared<std::atomic<std::int64_t>>();
+  serve([sentBytes](const FakeRequest&, FakeConnection& out) {
     out.beginStream();
     const std::string comment = ":" + std::string(64 * 1024, 'x') + "\n";
     out.event(delta("x"));
-    for (int i = 0; i < 400 && out.chunk(comment); ++i) sentBytes += 65536;
+    for (int i = 0; i < 400 && out.chunk(comment); ++i) *sentBytes += 65536;
     out.event(delta("", "stop"));
     out.event("[DONE]");
     out.endStream();
@@ -415,31 +415,31 @@ TEST_F(OpenAiDriverTest, ASlowClientMakesTheEndpointWait) {
     if (whenSlow == 0) {
       asio::steady_timer timer(context, 300ms);
       co_await timer.async_wait(asio::use_awaitable);
-      whenSlow = sentBytes;
+      whenSlow = *sentBytes;
     }
     co_return Result<void>();
   };
   const auto answer = runAwaitable(context, driver->complete(request(true), slow, used));
   ASSERT_TRUE(answer) << answer.error().message();
   EXPECT_LT(whenSlow, 16 << 20);
-  EXPECT_EQ(sentBytes, 400 * 65536);
+  EXPECT_EQ(*sentBytes, 400 * 65536);
 }
 
 TEST_F(OpenAiDriverTest, WhenTheSinkErrsTheEndpointIsLetGo) {
-  std::atomic<bool> gone = false;
-  serve([&](const FakeRequest&, FakeConnection& out) {
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  serve([gone](const FakeRequest&, FakeConnection& out) {
     out.beginStream();
-    for (int i = 0; i < 200 && !gone; ++i) {
+    for (int i = 0; i < 200 && !*gone; ++i) {
       out.event(delta("x"));
       out.sleep(10ms);
-      gone = out.clientGone();
+      *gone = out.clientGone();
     }
   });
   const auto answer = ask(true, 3);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().what, "client gone");
-  for (int i = 0; i < 200 && !gone; ++i) usleep(5000);
-  EXPECT_TRUE(gone);
+  for (int i = 0; i < 200 && !*gone; ++i) usleep(5000);
+  EXPECT_TRUE(*gone);
   EXPECT_EQ(used, (Usage{estimated(), tokensOfBytes(4), 0}));
 }
 

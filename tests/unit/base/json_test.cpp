@@ -4,7 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <algorithm>
+#include <ctime>
 
 namespace agentos {
 namespace {
@@ -54,15 +55,20 @@ TEST(ParseJson, BoundsTheDepth) {
 
 // A body of one request must not hold the daemon up: twice as long may take about twice as long, not four times.
 TEST(ParseJson, TakesTimeInProportion) {
-  auto timeOf = [](std::size_t objects) {
+  auto timeOf = [](std::size_t objects) {  // of this thread, on its best of five tries
     std::string text = "[{}";
     for (std::size_t i = 1; i < objects; ++i) text += ",{}";
-    auto start = std::chrono::steady_clock::now();
-    EXPECT_TRUE(parseJson(text + "]"));
-    return std::chrono::steady_clock::now() - start;
+    text += "]";
+    std::clock_t best = 0;
+    for (int i = 0; i < 5; ++i) {
+      const std::clock_t start = std::clock();
+      EXPECT_TRUE(parseJson(text));
+      const std::clock_t took = std::clock() - start;
+      best = i == 0 ? took : std::min(best, took);
+    }
+    return best;
   };
-  timeOf(5'000);
-  EXPECT_LT(timeOf(80'000) / std::chrono::microseconds(1), 64 * (timeOf(5'000) / std::chrono::microseconds(1)));
+  EXPECT_LT(timeOf(80'000), 64 * std::max<std::clock_t>(timeOf(5'000), 1));
 }
 
 TEST(CanonicalJson, SortsKeysAndDropsSpace) {
