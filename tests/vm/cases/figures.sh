@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 60
+# Long: machine
 # What is shipped, and what an idle service takes: measured where it is installed, held against what was promised.
 . /vm/lib.sh
 

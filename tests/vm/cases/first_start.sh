@@ -2,6 +2,7 @@
 # Lanes: machine container
 # Limit: 60
 # Start: bare
+# Long: machine
 # The package alone leaves a running service that its group can talk to, and nobody else.
 . /vm/lib.sh
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine container
 # Limit: 90
+# Long: machine
 # kill -9 of the daemon and of the spawner, one after the other and both: systemd brings them back, agents notice nothing.
 . /vm/lib.sh
 
