@@ -490,7 +490,9 @@ TEST_F(MergedLogs, OutputAndEventsInOneOrderOfTime) {
 }
 
 TEST_F(MergedLogs, SinceIsExactAndAfterGoesOn) {
+  std::this_thread::sleep_for(2ms);  // times are told in milliseconds: each of these has its own
   auto entry = note("instance.paused", "maker.aaaaaa");
+  std::this_thread::sleep_for(2ms);
   print("three");
   auto at = formatUtc(entry.time);
   EXPECT_EQ(told("/logs?show=all&since=" + at), (Lines{"instance.paused", "three"}));
