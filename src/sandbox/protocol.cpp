@@ -303,6 +303,10 @@ std::string_view nameOf(RequestKind kind) {
       return "anchor";
     case RequestKind::kReload:
       return "reload";
+    case RequestKind::kFreezeAll:
+      return "freeze all";
+    case RequestKind::kKillAll:
+      return "kill all";
   }
   return "unknown";
 }
@@ -313,6 +317,8 @@ Result<Packet> packRequest(const Request& request) {
     case RequestKind::kPlatform:
     case RequestKind::kList:
     case RequestKind::kReload:
+    case RequestKind::kFreezeAll:
+    case RequestKind::kKillAll:
       break;
     case RequestKind::kAnchor:
       out.u64(request.head.sequence), out.string(request.head.hash);
@@ -333,8 +339,8 @@ Result<Request> unpackRequest(Packet& packet) {
   std::string body;
   AGENTOS_TRY(Header header, unpack(packet, body));
   if (header.kind < std::to_underlying(RequestKind::kPlatform) ||
-      header.kind > std::to_underlying(RequestKind::kReload)) {
-    return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 11");
+      header.kind > std::to_underlying(RequestKind::kKillAll)) {
+    return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 13");
   }
   Request request;
   request.number = header.number;
@@ -344,6 +350,8 @@ Result<Request> unpackRequest(Packet& packet) {
     case RequestKind::kPlatform:
     case RequestKind::kList:
     case RequestKind::kReload:
+    case RequestKind::kFreezeAll:
+    case RequestKind::kKillAll:
       break;
     case RequestKind::kAnchor:
       request.head = getHead(in);

@@ -28,8 +28,10 @@ enum class RequestKind : std::uint8_t {
   kKill = 7,
   kSweep = 8,
   kProcesses = 9,
-  kAnchor = 10,  // keep this head of the audit log in root's file; answered before it is on disk
-  kReload = 11,  // read root's policy again
+  kAnchor = 10,     // keep this head of the audit log in root's file; answered before it is on disk
+  kReload = 11,     // read root's policy again
+  kFreezeAll = 12,  // every room at once: the global halt
+  kKillAll = 13,
 };
 std::string_view nameOf(RequestKind kind);
 

@@ -14,6 +14,7 @@
 #include <csignal>
 
 #include "sandbox/group_job.h"
+#include "sandbox/halt_job.h"
 #include "sandbox/log.h"
 #include "sandbox/platform.h"
 
@@ -217,7 +218,16 @@ void Service::handle(Request request, const Answer& answer) {
       return anchor(std::move(request.head), answer);
     case RequestKind::kReload:
       return answer(bodyOf(reload()), {});
+    case RequestKind::kFreezeAll:
+    case RequestKind::kKillAll:
+      return haltAll(request.kind == RequestKind::kKillAll, answer);
   }
+}
+
+void Service::haltAll(bool kill, const Answer& answer) {
+  std::set<InstanceId> making;
+  for (const auto& job : spawns_) making.insert(job->id());
+  jobs_.push_back(std::make_unique<HaltJob>(host_, kill, std::move(making), answer));
 }
 
 void Service::anchor(LogHead head, const Answer& answer) {

@@ -41,6 +41,7 @@ class Service {
   void serve(Connection& connection);
   void handle(Request request, const Answer& answer);
   void anchor(LogHead head, const Answer& answer);
+  void haltAll(bool kill, const Answer& answer);
   Result<void> reload();
   void spawn(RoomPlan plan, const Answer& answer);
   void adopt(const Request& request, const Answer& answer);

@@ -37,6 +37,9 @@ class Spawner {
   virtual boost::asio::awaitable<Result<void>> thaw(const InstanceId& id) = 0;
   // SIGKILL to every process of pay/, frozen or not.
   virtual boost::asio::awaitable<Result<void>> kill(const InstanceId& id) = 0;
+  // The same for every room that stands, by one request: frozen, or with `kill` killed, when this returns; kTimedOut
+  // after 2 s. A room in the making is left out: its spawn returns, and is for the caller to halt.
+  virtual boost::asio::awaitable<Result<void>> haltAll(bool kill) = 0;
   // Ends whatever is left of the instance, agent-init too, and removes its groups.
   virtual boost::asio::awaitable<Result<void>> sweep(const InstanceId& id) = 0;
   // pids of pay/, in the host's pid namespace.

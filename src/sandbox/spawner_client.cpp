@@ -353,6 +353,11 @@ awaitable<Result<void>> SpawnerClient::kill(const InstanceId& id) {
   co_return done(co_await link->ask(std::move(request)));
 }
 
+awaitable<Result<void>> SpawnerClient::haltAll(bool kill) {
+  auto link = link_;
+  co_return done(co_await link->ask(about(kill ? RequestKind::kKillAll : RequestKind::kFreezeAll)));
+}
+
 awaitable<Result<void>> SpawnerClient::sweep(const InstanceId& id) {
   auto link = link_;
   auto request = about(RequestKind::kSweep, id);

@@ -58,7 +58,8 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   void open() { std::exchange(gate, nullptr)->cancel(); }
   bool killsEnd = true;  // a kill ends the room with signal 9
-  int adoptions = 0, policyReloads = 0;
+  int adoptions = 0, policyReloads = 0, halts = 0;
+  std::optional<Error> haltProblem;
   std::vector<sandbox::LogHead> anchored;
   std::optional<Error> policyProblem;  // what a reload of root's policy answers
 
@@ -127,6 +128,21 @@ class FakeSpawner final : public sandbox::Spawner {
       sandbox::ExitRecord record;
       record.signal = 9;
       end(id, record);
+    }
+    co_return Result<void>();
+  }
+  Task<Result<void>> haltAll(bool kills) override {
+    ++halts;
+    if (haltProblem) co_return std::unexpected(*haltProblem);
+    std::vector<InstanceId> standing;
+    for (const auto& [id, room] : rooms)
+      if (!room.dead) standing.push_back(id);
+    for (const auto& id : standing) {
+      if (kills) {
+        co_await kill(id);
+      } else {
+        rooms.at(id).frozen = true;
+      }
     }
     co_return Result<void>();
   }

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/group_job.h"
+#include "sandbox/halt_job.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -68,6 +69,52 @@ TEST_F(Groups, AThawIsNotUndoneByTheFreezeThatItOvertakes) {
   EXPECT_TRUE(read("maker.abcdef/pay/cgroup.freeze").starts_with("0"));
   ASSERT_TRUE(frozen && std::holds_alternative<Error>(*frozen));
   EXPECT_EQ(std::get<Error>(*frozen).code, ErrorCode::kConflict);
+}
+
+// One request for all: written everywhere before anything is waited for, and keep/ and agent-init's groups stay as they
+// are: they have to answer.
+TEST_F(Groups, AHaltFreezesEveryRoomThatStandsAndNothingElse) {
+  for (const char* id : {"maker.aaaaaa", "maker.bbbbbb", "maker.cccccc"}) makeInstance(id);
+  std::filesystem::create_directory(keeper_ / "keep");
+  write("keep/cgroup.freeze", "0\n");
+  write("cgroup.freeze", "0\n");
+  write("maker.aaaaaa/sup/cgroup.freeze", "0\n");
+  Host host;
+  auto keeper = openDirectory(keeper_.string());
+  ASSERT_TRUE(keeper);
+  host.keeper = *std::move(keeper);
+  std::optional<ReplyBody> said;
+  HaltJob halt(host, false, {*InstanceId::parse("maker.cccccc")},
+               [&](ReplyBody body, std::vector<Fd>) { said = std::move(body); });
+  for (const char* id : {"maker.aaaaaa", "maker.bbbbbb"})
+    EXPECT_TRUE(read(std::string(id) + "/pay/cgroup.freeze").starts_with("1")) << id;
+  for (const char* other : {"maker.cccccc/pay", "maker.aaaaaa/sup", "keep", "."})
+    EXPECT_TRUE(read(std::string(other) + "/cgroup.freeze").starts_with("0")) << other;
+  write("maker.aaaaaa/pay/cgroup.events", "populated 1\nfrozen 1\n");
+  halt.onWake();
+  EXPECT_FALSE(said) << "the other is not frozen yet";
+  std::filesystem::remove_all(keeper_ / "maker.bbbbbb" / "pay" / "cgroup.events");  // it ended
+  halt.onWake();
+  ASSERT_TRUE(said);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(*said));
+}
+
+TEST_F(Groups, AHaltThatKillsWaitsUntilNothingIsLeft) {
+  makeInstance("maker.aaaaaa");
+  write("maker.aaaaaa/pay/cgroup.kill", "");
+  Host host;
+  auto keeper = openDirectory(keeper_.string());
+  ASSERT_TRUE(keeper);
+  host.keeper = *std::move(keeper);
+  std::optional<ReplyBody> said;
+  HaltJob halt(host, true, {}, [&](ReplyBody body, std::vector<Fd>) { said = std::move(body); });
+  EXPECT_EQ(read("maker.aaaaaa/pay/cgroup.kill"), "1");
+  EXPECT_TRUE(read("maker.aaaaaa/pay/cgroup.freeze").starts_with("0"));
+  EXPECT_FALSE(said);
+  write("maker.aaaaaa/pay/cgroup.events", "populated 0\nfrozen 0\n");
+  halt.onWake();
+  ASSERT_TRUE(said);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(*said));
 }
 
 }  // namespace
