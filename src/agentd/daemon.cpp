@@ -5,16 +5,11 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 #include <utility>
-#include <variant>
 
 #include "agentd/config/changes.h"
 #include "agentd/config/models.h"
@@ -23,7 +18,6 @@
 #include "agentd/supervisor/machine.h"
 #include "agentd/supervisor/settled_event.h"
 #include "base/files.h"
-#include "base/text.h"
 #include "models/costs.h"
 
 namespace agentos::agentd {
@@ -32,9 +26,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr auto kCostsAfter = std::chrono::milliseconds(200);  // settlements of a burst share one write
-constexpr auto kHeadAfter = std::chrono::seconds(1);
-constexpr auto kHeadToldEvery = std::chrono::hours(1);
-constexpr auto kLastHeadPatience = std::chrono::seconds(1);
 constexpr auto kRefreshAfter = std::chrono::milliseconds(5);  // changes of a burst share one look
 
 // A simulation waits for its disk.
@@ -77,6 +68,7 @@ Result<std::unique_ptr<Daemon>> Daemon::make(World world, Config config) {
   AGENTOS_CHECK(daemon->openCompany());
   AGENTOS_CHECK(daemon->makeParts());
   AGENTOS_CHECK(daemon->makeScheduler());
+  daemon->makeReload();
   AGENTOS_CHECK(daemon->makeApi());
   return daemon;
 }
@@ -89,9 +81,11 @@ Result<void> Daemon::openState() {
   AGENTOS_TRY(audit_, govern::AuditLog::open(config_.paths.audit(), world_.clock));
   events_ = std::make_unique<Events>(*audit_, config_.paths.audit());
   AGENTOS_CHECK(tellCut());
+  anchoring_ = std::make_unique<Anchoring>(Anchoring::Parts{
+      .io = world_.io, .clock = world_.clock, .alarms = alarms_, .spawner = world_.spawner, .audit = *audit_});
   headListener_ = events_->listen([this](const govern::AuditEntry& entry) {
     logEvent(entry);
-    auditSoon();
+    anchoring_->soon();
   });
   AGENTOS_TRY(db_, Database::open(config_.paths.database()));
   return {};
@@ -199,6 +193,21 @@ Result<void> Daemon::makeScheduler() {
   return {};
 }
 
+void Daemon::makeReload() {
+  reload_ = std::make_unique<Reload>(
+      Reload::Parts{.io = world_.io,
+                    .spawner = world_.spawner,
+                    .config = config_,
+                    .models = models_,
+                    .contracts = *contracts_,
+                    .supervisor = *supervisor_,
+                    .scheduler = scheduler_.get(),
+                    .settings = [this] { return supervisorSettings(); },
+                    .startServices = [this] { startServices(); },
+                    .say = [this](const std::string& actor, Json data) { say("agentd.reloaded", actor, data); }},
+      modelFiles_);
+}
+
 Result<void> Daemon::makeApi() {
   ApiServices services{.io = world_.io,
                        .pool = pool_,
@@ -294,69 +303,11 @@ asio::awaitable<void> Daemon::stop(std::optional<StopAgents> agents) {
     }
   }
   say("agentd.stopped", "agentd", {{"left_running", supervisor_->liveCount()}});
-  if (audit_->sync() && audit_->head().sequence > 0) co_await keepLastHead();
-  tellHead();
+  co_await anchoring_->last();
   alarms_.shutDown();
 }
 
-// Root's part first, since the spawner holds everything against it: both hold the file as it is now, or neither does.
-asio::awaitable<Result<Json>> Daemon::reloadConfiguration() {
-  if (!reread_) co_return Json(nullptr);
-  AGENTOS_CO_TRY(const Config fresh, reread_());
-  AGENTOS_CO_CHECK(co_await world_.spawner.reloadPolicy());
-  const auto changes = changesBetween(config_, fresh);
-  AGENTOS_CO_CHECK(applyConfiguration(fresh));
-  Json live = Json::array(), later = Json::array();
-  for (const auto& one : changes) (one.live ? live : later).push_back(one.key);
-  if (!later.empty()) spdlog::warn("configuration: {} needs a restart of agentd", later.dump());
-  co_return Json{{"changed", live}, {"needs_restart", later}};
-}
-
-Result<void> Daemon::applyConfiguration(const Config& fresh) {
-  Config next = withLiveChanges(config_, fresh);
-  const std::string files = modelFilesDigest(next);
-  if (next.models != config_.models || next.prices != config_.prices || files != modelFiles_) {
-    models::ModelRegistry models;
-    AGENTOS_CHECK(openModels(next, world_.io.get_executor(), models));
-    models_ = std::move(models);  // calls in flight hold the drivers that they began with
-    modelFiles_ = files;
-  }
-  config_ = std::move(next);
-  spdlog::set_level(spdlog::level::from_str(config_.logLevel));
-  supervisor_->changeSettings(supervisorSettings());
-  if (scheduler_) scheduler_->changeLimits({static_cast<std::size_t>(config_.concurrentCycles)});
-  return {};
-}
-
-asio::awaitable<Result<Json>> Daemon::reload(std::string actor) {
-  auto configuration = co_await reloadConfiguration();
-  auto report = contracts_->reload();
-  for (const auto& line : report.problems) spdlog::warn("contract: {}", line);  // whole, and each on its own
-  if (!configuration) {
-    const std::string problem = configuration.error().message();
-    spdlog::error("configuration: the old one stays in force: {}", problem);
-    for (const auto line : split(problem, '\n')) report.problems.emplace_back(line);
-  }
-  auto names = [](const std::vector<AgentName>& agents) {
-    Json list = Json::array();
-    for (const auto& one : agents) list.push_back(one.str());
-    return list;
-  };
-  Json json = {{"added", names(report.added)},
-               {"changed", names(report.changed)},
-               {"removed", names(report.removed)},
-               {"problems", report.problems}};
-  if (!configuration) {
-    json["configuration"] = {{"changed", Json::array()}, {"needs_restart", Json::array()}, {"kept", true}};
-  } else if (configuration->is_object()) {
-    json["configuration"] = *configuration;
-    json["configuration"]["kept"] = false;
-  }
-  say("agentd.reloaded", actor, json);
-  if (scheduler_) scheduler_->applyContracts();
-  if (config_.startServices) startServices();
-  co_return json;
-}
+asio::awaitable<Result<Json>> Daemon::reload(std::string actor) { return reload_->run(std::move(actor)); }
 
 std::string Daemon::statusLine() const {
   return std::to_string(contracts_->all().size()) + " contracts, " + std::to_string(supervisor_->liveCount()) +
@@ -430,61 +381,6 @@ void Daemon::refreshQueue(const std::set<company::TaskStatus>& directories, bool
     }
     if (scheduler_) scheduler_->taskChanged();
   });
-}
-
-// What was only noted becomes durable, and the anchor hears of the head: once for all events of a second.
-void Daemon::auditSoon() {
-  if (std::exchange(headDue_, true)) return;
-  alarms_.after(kHeadAfter, [this] {
-    headDue_ = false;
-    if (auto synced = audit_->sync(); !synced) return spdlog::error("audit: {}", synced.error().message());
-    spawnTask(world_.io.get_executor(), "anchor", anchorHead());
-    if (!headTold_ || world_.clock.bootNow() - *headTold_ >= kHeadToldEvery) tellHead();
-  });
-}
-
-// Once an hour the head stands in the journal too, which agentd's own user cannot rewrite.
-void Daemon::tellHead() {
-  headTold_ = world_.clock.bootNow();
-  const auto head = audit_->head();
-  logAs("audit.anchored", "audit: event " + std::to_string(head.sequence) + " has the hash " + head.hash);
-}
-
-// Only what is on disk, and one at a time. What has come meanwhile, or was not kept, goes with the next second.
-asio::awaitable<void> Daemon::anchorHead() {
-  const auto head = audit_->head();
-  if (anchoring_ || head.sequence == anchored_ || head.sequence == 0) co_return;
-  anchoring_ = true;
-  const bool kept = co_await keepHead(head);
-  anchoring_ = false;
-  if (kept) anchored_ = head.sequence;
-  if (audit_->head().sequence != anchored_) auditSoon();
-}
-
-asio::awaitable<bool> Daemon::keepHead(govern::AuditHead head) {
-  auto kept = co_await world_.spawner.anchor({head.sequence, head.hash});
-  const bool failed = !kept;
-  if (failed && !anchorFails_) spdlog::warn("audit anchor: {}; tried again every second", kept.error().message());
-  anchorFails_ = failed;
-  co_return !failed;
-}
-
-// A spawner that is restarted with us answers when we have ended: its socket takes the words, and nobody reads them.
-asio::awaitable<void> Daemon::keepLastHead() {
-  using namespace asio::experimental::awaitable_operators;
-  const auto head = audit_->head();
-  const sandbox::LogHead told{head.sequence, head.hash};
-  auto bell = std::make_shared<asio::steady_timer>(world_.io, asio::steady_timer::time_point::max());
-  const auto alarm = alarms_.after(kLastHeadPatience, [bell] { bell->cancel(); });
-  boost::system::error_code ignored;
-  auto first =
-      co_await (world_.spawner.anchor(told) || bell->async_wait(asio::redirect_error(asio::use_awaitable, ignored)));
-  alarms_.cancel(alarm);
-  if (first.index() == 1) {
-    spdlog::warn("audit anchor: no answer from the spawner within a second; the next start anchors what is not");
-  } else if (const auto& kept = std::get<0>(first); !kept) {
-    spdlog::warn("audit anchor: {}", kept.error().message());
-  }
 }
 
 Json Daemon::systemInfo() const {

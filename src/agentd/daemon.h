@@ -9,11 +9,13 @@
 #include <string>
 
 #include "agentd/alarms.h"
+#include "agentd/anchoring.h"
 #include "agentd/api/api_server.h"
 #include "agentd/config/config.h"
 #include "agentd/events.h"
 #include "agentd/gateway/gateway.h"
 #include "agentd/recovery/recovery.h"
+#include "agentd/reload.h"
 #include "agentd/scheduler/contract_store.h"
 #include "agentd/scheduler/scheduler.h"
 #include "agentd/scheduler/task_watch.h"
@@ -49,8 +51,7 @@ class Daemon {
   // or all of them are left to the next agentd. On return nothing is served any more.
   boost::asio::awaitable<void> stop(std::optional<StopAgents> agents = std::nullopt);
   // How configuration is read again, as it was read for `make`. Without it only contracts are.
-  using Reread = std::function<Result<Config>()>;
-  void rereadWith(Reread reread) { reread_ = std::move(reread); }
+  void rereadWith(Reload::Reread reread) { reload_->rereadWith(std::move(reread)); }
   // Configuration and contracts again; the report as the API gives it. A configuration that is broken, in agentd's own
   // part or in root's, changes nothing; a broken contract keeps the one before it.
   boost::asio::awaitable<Result<Json>> reload(std::string actor);
@@ -73,6 +74,7 @@ class Daemon {
   Result<void> openCompany();
   Result<void> makeParts();
   Result<void> makeScheduler();
+  void makeReload();
   Result<void> makeApi();
   SupervisorSettings supervisorSettings();
   std::string runtimeSide() const;
@@ -81,15 +83,8 @@ class Daemon {
   void settled(const models::Ledger::Settlement& settlement);
   void writeCostsSoon();
   void refreshQueue(const std::set<company::TaskStatus>& directories, bool everything);
-  void auditSoon();
-  void tellHead();
   void say(std::string kind, const std::string& actor, Json data);
   Json systemInfo() const;
-  boost::asio::awaitable<Result<Json>> reloadConfiguration();
-  Result<void> applyConfiguration(const Config& fresh);
-  boost::asio::awaitable<void> anchorHead();
-  boost::asio::awaitable<bool> keepHead(govern::AuditHead head);
-  boost::asio::awaitable<void> keepLastHead();
 
   World world_;
   Config config_;
@@ -97,6 +92,7 @@ class Daemon {
   boost::asio::thread_pool pool_{2};
   std::unique_ptr<Database> db_;
   std::unique_ptr<govern::AuditLog> audit_;
+  std::unique_ptr<Anchoring> anchoring_;
   std::unique_ptr<Events> events_;
   std::unique_ptr<company::Company> company_;
   std::unique_ptr<company::TaskQueue> queue_;
@@ -109,18 +105,15 @@ class Daemon {
   std::unique_ptr<SupervisorImpl> supervisor_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<Reload> reload_;
   std::unique_ptr<TaskWatch> watch_;
   std::unique_ptr<ApiServer> api_;
   std::shared_ptr<void> headListener_;
-  Reread reread_;
-  std::string modelFiles_;      // what models.cpp read, as a digest
-  std::uint64_t anchored_ = 0;  // the head that the spawner has
-  bool anchoring_ = false, anchorFails_ = false;
+  std::string modelFiles_;  // what models.cpp read, as a digest
   sandbox::PlatformReport platform_;
   std::string notReady_ = "starting";
   Timestamp started_;
-  std::optional<BootTime> headTold_;
-  bool costsDue_ = false, headDue_ = false, refreshDue_ = false;
+  bool costsDue_ = false, refreshDue_ = false;
   std::set<company::TaskStatus> changed_;
   bool changedAll_ = false;
 };
