@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "sandbox/init_protocol.h"
+#include "sandbox/room_template.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -17,6 +18,7 @@ constexpr std::size_t kMaxVariables = 512;
 constexpr std::size_t kMaxString = std::size_t{128} * 1024;  // one argument or variable: the kernel's MAX_ARG_STRLEN
 constexpr std::size_t kMaxArgumentBytes = std::size_t{768} * 1024;
 constexpr std::size_t kMaxMounts = 24;  // with the rest of a room's descriptors, well within kMaxPassed
+constexpr std::size_t kMaxOverlays = kOverlaySpots;
 constexpr std::size_t kMaxRecord = std::size_t{256} * 1024;
 
 // The room's own; nothing is mounted on or beneath them.
@@ -155,6 +157,20 @@ const MountRule* closedRuleBeneath(const Policy& policy, std::string_view source
   return found == policy.mounts.end() ? nullptr : &*found;
 }
 
+// The layers are written by the kernel on behalf of the room: what holds for a writable mount holds for them.
+Result<const MountRule*> checkLayers(const Policy& policy, const RoomMount& mount) {
+  if (!isPlainPath(mount.layers))
+    return invalid("the overlay's layers \"" + mount.layers + "\"", "an absolute path without . or ..");
+  if (mount.writable || !mount.idmapped)
+    return invalid("an overlay on " + mount.target + " that is writable or not idmapped", "a plain idmapped source");
+  if (isBeneath(mount.layers, mount.source) || isBeneath(mount.source, mount.layers))
+    return invalid("an overlay's layers in its source or around it: " + mount.layers, "a directory beside it");
+  const MountRule* rule = ruleFor(policy, mount.layers);
+  if (rule == nullptr || !rule->writable)
+    return refused("layers of an overlay in " + mount.layers, "a path beneath a writable one of root's spawner.mounts");
+  return rule;
+}
+
 Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
   if (!isPlainPath(mount.source))
     return invalid("the mount source \"" + mount.source + "\"", "an absolute path without . or ..");
@@ -180,7 +196,12 @@ Result<AllowedMount> checkMount(const Policy& policy, const RoomMount& mount) {
     return refused("a writable mount of " + mount.source + ", which holds " + closed->prefix,
                    "read-only, or a source beside it");
   }
-  return AllowedMount{mount, rule->owner.value_or(policy.peerUid), rule->group.value_or(policy.peerGid)};
+  AllowedMount allowed{mount, rule->owner.value_or(policy.peerUid), rule->group.value_or(policy.peerGid)};
+  if (mount.layers.empty()) return allowed;
+  AGENTOS_TRY(const MountRule* layers, checkLayers(policy, mount));
+  allowed.layersOwner = layers->owner.value_or(policy.peerUid);
+  allowed.layersGroup = layers->group.value_or(policy.peerGid);
+  return allowed;
 }
 
 }  // namespace
@@ -207,6 +228,10 @@ Result<AllowedPlan> checkPlan(const Policy& policy, RoomPlan plan) {
   AGENTOS_CHECK(checkLimits(policy.ceilings, plan.limits));
   if (plan.mounts.size() > kMaxMounts) {
     return invalid(std::to_string(plan.mounts.size()) + " mounts", "at most " + std::to_string(kMaxMounts));
+  }
+  auto overlays = std::ranges::count_if(plan.mounts, [](const auto& mount) { return !mount.layers.empty(); });
+  if (static_cast<std::size_t>(overlays) > kMaxOverlays) {
+    return invalid(std::to_string(overlays) + " overlays", "at most " + std::to_string(kMaxOverlays));
   }
   AllowedPlan allowed;
   std::set<std::string_view> targets;

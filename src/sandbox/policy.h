@@ -62,6 +62,8 @@ struct AllowedMount {
   RoomMount mount;
   uid_t owner = 0;  // of the host, for idmapped ones
   gid_t group = 0;
+  uid_t layersOwner = 0;  // the same for an overlay's layers
+  gid_t layersGroup = 0;
 };
 
 // A plan that policy allows, its limits filled up from the ceilings, its mounts in the order in which they are made

@@ -106,12 +106,16 @@ Limits getLimits(Reader& in) {
   return limits;
 }
 
+// Bits of a mount's last byte, which was a boolean before there were overlays: both sides of an upgrade read the rest.
+constexpr unsigned kOptional = 1, kOverlay = 2;
+
 void putMount(Writer& out, const RoomMount& mount) {
   out.string(mount.source);
   out.string(mount.target);
   out.boolean(mount.writable);
   out.boolean(mount.idmapped);
-  out.boolean(mount.optional);
+  out.u8(static_cast<std::uint8_t>((mount.optional ? kOptional : 0) | (mount.layers.empty() ? 0 : kOverlay)));
+  if (!mount.layers.empty()) out.string(mount.layers);
 }
 
 RoomMount getMount(Reader& in) {
@@ -120,7 +124,10 @@ RoomMount getMount(Reader& in) {
   mount.target = in.string();
   mount.writable = in.boolean();
   mount.idmapped = in.boolean();
-  mount.optional = in.boolean();
+  const std::uint8_t bits = in.u8();
+  if (bits > (kOptional | kOverlay)) in.refuse("a mount of an unknown kind");
+  mount.optional = (bits & kOptional) != 0;
+  if ((bits & kOverlay) != 0) mount.layers = in.string();
   return mount;
 }
 

@@ -23,6 +23,10 @@ struct RoomMount {
   bool idmapped = true;
   // Left out silently when the source is not there.
   bool optional = false;
+  // Not empty: an overlay. `source` is the lower layer, which stays as it is; this directory, of the host too, holds
+  // `upper` (what the room changed) and `work` (the kernel's), both empty at first. Only an idmapped mount has one, and
+  // `writable` is about the source, so false.
+  std::string layers{};
   bool operator==(const RoomMount&) const = default;
 };
 

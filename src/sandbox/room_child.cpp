@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -17,9 +19,11 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "sandbox/channel.h"
+#include "sandbox/policy.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -180,17 +184,80 @@ class RoomBuilder {
     ::close(spot);
   }
 
+  // The agent's ids for what the kernel makes in the layers on the room's behalf (it remembers who mounted): no other
+  // is in the map of their mount. The capabilities go with the ids, and are taken back.
+  void actAs(unsigned id) {
+    ::syscall(SYS_setfsgid, id);
+    ::syscall(SYS_setfsuid, id);
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> sets{};
+    require(::syscall(SYS_capget, &header, sets.data()) == 0, "capget");
+    for (auto& set : sets) set.effective = set.permitted;
+    require(::syscall(SYS_capset, &header, sets.data()) == 0, "capset");
+  }
+
+  // A directory of the layers, which may not be a link: agentd could put one there to the host's tree, which is still
+  // around. By its descriptor, so that it cannot become one either.
+  int openLayer(int layersTree, const char* name) {
+    open_how how{O_PATH | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int fd = static_cast<int>(::syscall(SYS_openat2, layersTree, name, &how, sizeof how));
+    require(fd >= 0, "opening the overlay's layer", name);
+    return fd;
+  }
+
+  void setLayer(int context, const char* key, int fd) {
+    std::array<char, 32> path{"proc/self/fd/"};
+    std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size() - 1, fd);
+    setOption(context, key, path.data());
+  }
+
+  void setOption(int context, const char* key, const char* value) {
+    require(::syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0) == 0, "the overlay's option", key);
+  }
+
+  void park(int tree, const char* parkedAt) {
+    constexpr unsigned kFromDescriptor = 0x04;  // MOVE_MOUNT_F_EMPTY_PATH
+    require(::syscall(SYS_move_mount, tree, "", AT_FDCWD, parkedAt, kFromDescriptor) == 0, "parking a mount");
+  }
+
+  // overlayfs, by the new calls, so that it is put in its place without following a link. From inside the room's user
+  // namespace: its xattrs are user.*, and of its features none is on that trusts what lies in the upper layer.
+  int makeOverlay(int lowerTree, int layersTree, std::size_t spot) {
+    std::array<char, 16> lower{"../lower0"}, layers{"../layers0"};
+    lower[8] = layers[9] = static_cast<char>('0' + spot);
+    park(lowerTree, lower.data());
+    park(layersTree, layers.data());
+    const int upper = openLayer(layersTree, "upper"), work = openLayer(layersTree, "work");
+    actAs(kAgentId);
+    int context = static_cast<int>(::syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC));
+    require(context >= 0, "opening overlayfs");
+    setLayer(context, "lowerdir", lowerTree);
+    setLayer(context, "upperdir", upper);
+    setLayer(context, "workdir", work);
+    setOption(context, "redirect_dir", "nofollow");
+    setOption(context, "metacopy", "off");
+    setOption(context, "index", "off");
+    require(::syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", nullptr, 0) == 0, "the option userxattr");
+    require(::syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0, "making the overlay");
+    constexpr unsigned kFlags = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    int mount = static_cast<int>(::syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, kFlags));
+    require(mount >= 0, "mounting the overlay");
+    for (int used : {context, upper, work}) ::close(used);
+    actAs(0);
+    return mount;
+  }
+
   void mountPlanned() {
     place(passed_[kPassPayTree], "sys/fs/cgroup");
     for (const auto& path : plan_.directories) {
       require(::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST, "making the directory", path.c_str());
     }
-    std::size_t next = kPassedFixed;
+    std::size_t next = kPassedFixed, overlays = 0;
     for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
       char letter = letters_[1 + i];
       const auto& target = plan_.targets[i];
       if (letter == '-') continue;
-      if (target.make && letter == 'd') {
+      if (target.make && letter != 'f') {
         require(::mkdir(target.path.c_str(), 0755) == 0 || errno == EEXIST, "making the mount target",
                 target.path.c_str());
       } else if (target.make) {
@@ -198,7 +265,9 @@ class RoomBuilder {
         require(file >= 0, "making the mount target", target.path.c_str());
         ::close(file);
       }
-      place(passed_[next++], target.path.c_str());
+      int tree = passed_[next++];
+      if (letter == 'o') tree = makeOverlay(tree, passed_[next++], overlays++);
+      place(tree, target.path.c_str());
     }
   }
 
@@ -207,7 +276,7 @@ class RoomBuilder {
   int openApart(int tree, const char* parkedAt) {
     int directory = ::openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     require(directory >= 0, "opening the directory of records");
-    require(::syscall(SYS_move_mount, tree, "", AT_FDCWD, parkedAt, 0x04) == 0, "parking a mount");
+    park(tree, parkedAt);
     return directory;
   }
 
@@ -222,7 +291,7 @@ class RoomBuilder {
     require(::mount(nullptr, "/", nullptr, kClosed, nullptr) == 0, "closing the root");
   }
 
-  int park(int fd) {
+  int putAside(int fd) {
     int parked = ::fcntl(fd, F_DUPFD_CLOEXEC, kParking);
     require(parked >= 0, "moving a descriptor");
     return parked;
@@ -232,18 +301,18 @@ class RoomBuilder {
     auto count = plan_.ports.size();
     if (!sendBuilt(count)) giveUp("telling the spawner");
     std::array<int, kInitListenerFd + kMaxListeners + 1> places{};
-    places[0] = places[1] = places[2] = park(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    places[kInitPlanFd] = park(passed_[kPassPlan]);
-    places[kInitControlFd] = park(passed_[kPassControl]);
-    places[kInitLogDirFd] = park(passed_[kPassLogDir]);
-    places[kInitRecordDirFd] = park(passed_[kPassRecordDir]);
-    places[kInitPayProcsFd] = park(passed_[kPassPayProcs]);
-    places[kInitSyncFd] = sync_ = park(plan_.sync);  // what may still go wrong is told by the parked one
-    places[kInitPayDirFd] = park(passed_[kPassPayDir]);
-    places[kInitSeccompFd] = park(passed_[kPassSeccomp]);
-    for (std::size_t i = 0; i < count; ++i) places[kInitListenerFd + i] = park(listeners_[i]);
-    places[kInitListenerFd + count] = park(passed_[kPassSlot]);
-    int program = park(plan_.initProgram);
+    places[0] = places[1] = places[2] = putAside(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    places[kInitPlanFd] = putAside(passed_[kPassPlan]);
+    places[kInitControlFd] = putAside(passed_[kPassControl]);
+    places[kInitLogDirFd] = putAside(passed_[kPassLogDir]);
+    places[kInitRecordDirFd] = putAside(passed_[kPassRecordDir]);
+    places[kInitPayProcsFd] = putAside(passed_[kPassPayProcs]);
+    places[kInitSyncFd] = sync_ = putAside(plan_.sync);  // what may still go wrong is told by the parked one
+    places[kInitPayDirFd] = putAside(passed_[kPassPayDir]);
+    places[kInitSeccompFd] = putAside(passed_[kPassSeccomp]);
+    for (std::size_t i = 0; i < count; ++i) places[kInitListenerFd + i] = putAside(listeners_[i]);
+    places[kInitListenerFd + count] = putAside(passed_[kPassSlot]);
+    int program = putAside(plan_.initProgram);
     auto used = kInitListenerFd + count + 1;
     for (std::size_t i = 0; i < used; ++i) require(::dup2(places[i], static_cast<int>(i)) >= 0, "placing a descriptor");
     require(::close_range(static_cast<unsigned>(used), ~0U, CLOSE_RANGE_CLOEXEC) == 0, "close_range");

@@ -89,7 +89,19 @@ Result<void> letCloneInto(const InstanceGroups& groups, uid_t roomRoot) {
 struct Mounted {
   char letter = '-';
   Fd tree;
+  Fd layers;  // of an overlay
 };
+
+// The directory that holds `upper` and `work`. A link in the place of one of these is not followed by the room's child
+// either: it is in an idmapped mount of this directory alone, and is refused.
+Result<Fd> makeLayers(Host& host, std::uint32_t slot, const AllowedMount& allowed) {
+  AGENTOS_TRY(Fd source, openPlain(allowed.mount.layers, O_PATH | O_DIRECTORY));
+  auto owner = host.ownerMap(slot, kAgentId, allowed.layersOwner, allowed.layersGroup);
+  AGENTOS_TRY(int map, host.ownerMaps.find(owner));
+  auto tree = detachedTree(source.get(), {.writable = true, .recursive = false, .ownerMap = map});
+  if (!tree) return std::unexpected(std::move(tree).error().within("mounting " + allowed.mount.layers));
+  return tree;
+}
 
 Result<Mounted> makeMount(Host& host, std::uint32_t slot, const AllowedMount& allowed) {
   const RoomMount& mount = allowed.mount;
@@ -109,7 +121,11 @@ Result<Mounted> makeMount(Host& host, std::uint32_t slot, const AllowedMount& al
   }
   auto tree = detachedTree(source->get(), options);
   if (!tree) return std::unexpected(std::move(tree).error().within("mounting " + mount.source));
-  return Mounted{S_ISDIR(info.st_mode) ? 'd' : 'f', *std::move(tree)};
+  if (mount.layers.empty()) return Mounted{S_ISDIR(info.st_mode) ? 'd' : 'f', *std::move(tree), {}};
+  if (!S_ISDIR(info.st_mode))
+    return fail(ErrorCode::kSandboxPolicy, mount.source + " is a plain file under an overlay", "a directory");
+  AGENTOS_TRY(Fd layers, makeLayers(host, slot, allowed));
+  return Mounted{'o', *std::move(tree), std::move(layers)};
 }
 
 }  // namespace
@@ -167,6 +183,7 @@ Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const In
     AGENTOS_TRY(auto mounted, makeMount(host, slot.number, entry));
     parts.letters += mounted.letter;
     if (mounted.tree) parts.fds.push_back(std::move(mounted.tree));
+    if (mounted.layers) parts.fds.push_back(std::move(mounted.layers));
   }
   return parts;
 }

@@ -196,6 +196,11 @@ Result<RoomTemplate> enterTemplate(const std::string& place) {
   for (const char* name : {"root", "etc", "dev", "logs", "records"}) {
     if (::mkdir(name, 0755) != 0) return failStep(std::string("making the template's ") + name);
   }
+  for (std::size_t i = 0; i < kOverlaySpots; ++i) {
+    for (const char* part : {"lower", "layers"}) {
+      if (::mkdir((part + std::to_string(i)).c_str(), 0755) != 0) return failStep("making the places of overlays");
+    }
+  }
   Fd masked(::open("masked", O_WRONLY | O_CREAT | O_CLOEXEC, 0444));
   if (!masked) return failStep("making the template's mask");
   RoomTemplate made;

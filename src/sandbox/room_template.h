@@ -5,12 +5,16 @@
 // of what it copied: not even the room's root can make these writable again.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 
 namespace agentos::sandbox {
+
+// Overlays that one room may have: places where their layers are parked while the room is made.
+inline constexpr std::size_t kOverlaySpots = 8;
 
 struct RootLink {
   std::string name, target;  // "bin" → "usr/bin"

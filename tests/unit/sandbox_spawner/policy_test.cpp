@@ -77,6 +77,37 @@ TEST(Policy, NothingIsWritableWithoutAnOwner) {
   EXPECT_TRUE(checkPlan(policy(), closed));
 }
 
+TEST(Policy, AnOverlaysLayersAreHeldToWhatIsWritable) {
+  auto overlay = [](std::string layers) {
+    return [layers](RoomPlan& p) {
+      p.mounts[0].writable = false;
+      p.mounts[0].layers = layers;
+    };
+  };
+  RoomPlan good = plan();
+  overlay("/srv/alice/layers")(good);
+  auto checked = checkPlan(policy(), good);
+  ASSERT_TRUE(checked) << checked.error().message();
+  EXPECT_EQ(checked->mounts[0].owner, 990U);
+  EXPECT_EQ(checked->mounts[0].layersOwner, 1001U);
+  EXPECT_EQ(checked->mounts[0].layersGroup, 1002U);
+  constexpr auto kNo = ErrorCode::kSandboxPolicy, kBad = ErrorCode::kInvalidArgument;
+  refuses(kNo, "layers of an overlay", overlay("/srv/open/closed/x"));
+  refuses(kNo, "layers of an overlay", overlay("/etc"));
+  refuses(kBad, "layers", overlay("/srv/open/../x"));
+  refuses(kBad, "in its source or around it", overlay("/srv/open/work/layers"));
+  refuses(kBad, "in its source or around it", overlay("/srv/open"));
+  refuses(kBad, "not idmapped", [&](RoomPlan& p) { overlay("/srv/open/l")(p), p.mounts[0].idmapped = false; });
+  refuses(kBad, "writable or", [&](RoomPlan& p) { overlay("/srv/open/l")(p), p.mounts[0].writable = true; });
+  refuses(kBad, "9 overlays", [](RoomPlan& p) {
+    p.mounts.clear();
+    for (int i = 0; i < 9; ++i) {
+      std::string number = std::to_string(i);
+      p.mounts.push_back({"/srv/open/a", "/m" + number, false, true, false, "/srv/open/l" + number});
+    }
+  });
+}
+
 TEST(Policy, TheRestIsHeldToItsForm) {
   constexpr auto kBad = ErrorCode::kInvalidArgument;
   refuses(kBad, "instance id", [](auto& p) { p.id = {}; });

@@ -18,6 +18,7 @@ RoomPlan fullPlan() {
   plan.workDir = "/workspace";
   plan.hostName = "maker";
   plan.mounts = {{"/srv/a", "/workspace", true, false, true}, {"/srv/b", "/b", false, true, false}};
+  plan.mounts.push_back({"/srv/c", "/c", false, true, true, "/srv/layers"});
   plan.listenPorts = {4242, 65535};
   plan.limits = {MilliCpu{1500}, Bytes{1 << 30}, Bytes{0}, 512, 100, 200, Bytes{1ULL << 40}};
   plan.logRotateAt = Bytes{12345};
