@@ -3,6 +3,9 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "base/ids.h"
 #include "client/problem.h"
 #include "client/reach.h"
@@ -11,7 +14,10 @@
 namespace agentos::client {
 namespace {
 
+using std::chrono::steady_clock;
+
 constexpr int kAttempts = 3;
+constexpr Nanoseconds kPatience = std::chrono::seconds(5), kFirstPause = std::chrono::milliseconds(100);
 
 Error timedOut(const std::string& socketPath, const Request& request) {
   auto millis = request.timeout / std::chrono::milliseconds(1);
@@ -29,6 +35,34 @@ Error brokenOff(const std::string& socketPath, int code) {
           "it may be restarting: ask again",
           0,
           {}};
+}
+
+// A stream's sink may have had a part already: what is lost there is its caller's to go on from.
+Exchange exchangeUntilAnswered(void* curl, const std::string& socketPath, const Request& request,
+                               const BodySink* sink) {
+  auto done = exchange(curl, socketPath, request, sink);
+  for (int attempt = 1; sink == nullptr && attempt < kAttempts && isLostAnswer(done.curlCode); ++attempt) {
+    done = exchange(curl, socketPath, request, sink);
+  }
+  return done;
+}
+
+bool isAskedToComeBack(const Exchange& done) {
+  constexpr int kUnavailable = 503;
+  return done.curlCode == CURLE_OK && done.response.status == kUnavailable && done.retryAfter.count() > 0;
+}
+
+Exchange exchangePatiently(void* curl, const std::string& socketPath, const Request& request, const BodySink* sink) {
+  const Nanoseconds patience = request.timeout > Nanoseconds{} ? std::min(request.timeout, kPatience) : kPatience;
+  const auto end = steady_clock::now() + patience;
+  auto done = exchangeUntilAnswered(curl, socketPath, request, sink);
+  // A daemon is ready in milliseconds mostly: what it says is the longest pause, not the first.
+  for (Nanoseconds pause = kFirstPause; isAskedToComeBack(done) && steady_clock::now() + pause < end;
+       pause = std::min<Nanoseconds>(2 * pause, done.retryAfter)) {
+    std::this_thread::sleep_for(pause);
+    done = exchangeUntilAnswered(curl, socketPath, request, sink);
+  }
+  return done;
 }
 
 Result<Response> judge(Exchange done, const std::string& socketPath, const Request& request) {
@@ -51,11 +85,7 @@ Result<Response> Client::send(const Request& asked) {
   AGENTOS_CHECK(checkSocketPath(socketPath_));
   Request request = asked;
   if (request.method == "POST" && request.idempotencyKey.empty()) request.idempotencyKey = randomToken(20);
-  auto done = exchange(curl_, socketPath_, request, nullptr);
-  for (int attempt = 1; attempt < kAttempts && isLostAnswer(done.curlCode); ++attempt) {
-    done = exchange(curl_, socketPath_, request, nullptr);
-  }
-  return judge(std::move(done), socketPath_, request);
+  return judge(exchangePatiently(curl_, socketPath_, request, nullptr), socketPath_, request);
 }
 
 Result<Json> Client::call(const Request& request) {
@@ -71,7 +101,7 @@ Result<void> Client::stream(const Request& asked, const std::function<bool(std::
   AGENTOS_CHECK(checkSocketPath(socketPath_));
   Request request = asked;
   request.timeout = {};
-  AGENTOS_CHECK(judge(exchange(curl_, socketPath_, request, &sink), socketPath_, request));
+  AGENTOS_CHECK(judge(exchangePatiently(curl_, socketPath_, request, &sink), socketPath_, request));
   return {};
 }
 

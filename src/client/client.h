@@ -48,7 +48,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // A 2xx answer, whatever its body; else the problem document as an Error. kUnreachable when no daemon listens,
-  // kDenied when the socket may not be used, kTimedOut.
+  // kDenied when the socket may not be used, kTimedOut. An answer that was lost, and a 503 that says Retry-After (a
+  // daemon that is starting), are asked for again: the second for five seconds at most, and never beyond the timeout.
   Result<Response> send(const Request& request);
   // The body of a 2xx answer, parsed; an empty one is null.
   Result<Json> call(const Request& request);

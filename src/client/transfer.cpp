@@ -126,6 +126,9 @@ Exchange exchange(void* curl, const std::string& socketPath, const Request& requ
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
   result.response.status = static_cast<int>(status);
+  curl_off_t retryAfter = 0;
+  curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retryAfter);
+  result.retryAfter = std::chrono::seconds(retryAfter);
   if (type != nullptr) result.response.contentType = type;
   return result;
 }

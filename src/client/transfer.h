@@ -17,6 +17,7 @@ struct Exchange {
   Response response;     // its body is what the sink did not get
   bool stopped = false;  // by the sink
   bool tooLarge = false;
+  std::chrono::seconds retryAfter{};  // the header; zero: there was none
 };
 
 // A good answer's body goes to `sink`, if there is one; another's is kept. `curl` is a handle of curl_easy_init().

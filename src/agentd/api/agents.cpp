@@ -26,6 +26,10 @@ std::string keyOf(const InstanceView& instance) {
 }
 
 Response list(const ApiServices& api, const http::Request& request) {
+  if (isRecovering(api)) {  // no list is better than one that leaves somebody out
+    return askAgain(
+        {ErrorCode::kUnavailable, "who runs is not known yet: agentd is starting", "ask again in a moment", 0, {}});
+  }
   auto all = http::flagOf(request, "all");
   if (!all) return http::problem(all.error());
   std::vector<Listed> items;
@@ -37,16 +41,12 @@ Response list(const ApiServices& api, const http::Request& request) {
 }
 
 Result<InstanceId> named(const ApiServices& api, const http::Request& request) {
-  auto found = api.supervisor.resolve(request.parameter("id"));
-  // While it recovers, who is not known yet may well be there.
-  std::string why = !found && api.notReady ? api.notReady() : "";
-  if (why.empty() || found.error().code != ErrorCode::kNotFound) return found;
-  return fail(ErrorCode::kUnavailable, found.error().what + " yet: agentd is " + why, "ask again in a moment");
+  return findRun(api, request.parameter("id"));
 }
 
 Response show(const ApiServices& api, const http::Request& request) {
   auto id = named(api, request);
-  if (!id) return http::problem(id.error());
+  if (!id) return askAgain(id.error());
   return http::answer(api.supervisor.view(*id), [](const InstanceView& view) { return http::json(viewOf(view)); });
 }
 
@@ -85,7 +85,7 @@ asio::awaitable<Response> create(const ApiServices& api, RequestPtr request) {
   spawn->actor = actorOf(*request);
   spawn->trace = request->trace;
   auto id = co_await api.supervisor.spawn(std::move(*spawn));
-  if (!id) co_return http::problem(id.error());
+  if (!id) co_return askAgain(id.error());
   Response response = http::json({{"id", id->str()}}, 201);
   response.headers.emplace_back("Location", "/v1/agents/" + id->str());
   co_return response;
@@ -118,7 +118,7 @@ Json recordOf(const std::string& directory) {
 
 asio::awaitable<Response> inspect(const ApiServices& api, RequestPtr request) {
   auto id = named(api, *request);
-  if (!id) co_return http::problem(id.error());
+  if (!id) co_return askAgain(id.error());
   auto view = api.supervisor.view(*id);
   if (!view) co_return http::problem(view.error());
   Json shown = viewOf(*view);
@@ -162,7 +162,7 @@ using Change = std::function<asio::awaitable<Result<void>>(InstanceId, const Jso
 
 asio::awaitable<Response> change(const ApiServices& api, RequestPtr request, const Change& perform) {
   auto id = named(api, *request);
-  if (!id) co_return http::problem(id.error());
+  if (!id) co_return askAgain(id.error());
   auto body = http::bodyObject(*request);
   if (!body) co_return http::problem(body.error());
   if (auto known = http::refuseUnknown(*body, {"grace", "signal"}); !known) co_return http::problem(known.error());
@@ -205,7 +205,7 @@ asio::awaitable<Result<InstanceId>> again(const ApiServices& api, InstanceId id,
 
 asio::awaitable<Response> restart(const ApiServices& api, RequestPtr request) {
   auto id = named(api, *request);
-  if (!id) co_return http::problem(id.error());
+  if (!id) co_return askAgain(id.error());
   auto body = http::bodyObject(*request);
   if (!body) co_return http::problem(body.error());
   auto fresh = co_await again(api, *id, *body, actorOf(*request), request->trace);
@@ -215,7 +215,7 @@ asio::awaitable<Response> restart(const ApiServices& api, RequestPtr request) {
 
 asio::awaitable<Response> wait(const ApiServices& api, RequestPtr request) {
   auto id = named(api, *request);
-  if (!id) co_return http::problem(id.error());
+  if (!id) co_return askAgain(id.error());
   Nanoseconds timeout = kLongestWait;
   if (auto text = request->queryValue("timeout")) {
     auto asked = parseDuration(*text);

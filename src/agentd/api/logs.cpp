@@ -69,8 +69,8 @@ Result<Asked> askedOf(const http::Request& request, Timestamp now) {
 Result<InstanceId> runOf(const ApiServices& api, const http::Request& request) {
   const std::string asked(request.parameter("id"));
   const std::string run(request.queryValue("run").value_or(""));
-  if (run.empty()) return api.supervisor.resolve(asked);
-  AGENTOS_TRY(auto id, api.supervisor.resolve(run.contains('.') ? run : asked + "." + run));
+  if (run.empty()) return findRun(api, asked);
+  AGENTOS_TRY(auto id, findRun(api, run.contains('.') ? run : asked + "." + run));
   if (agentOf(id) == asked || id.str() == asked) return id;
   return fail(ErrorCode::kNotFound, id.str() + " is no run of " + asked, "agentctl ps -a shows the runs of each agent");
 }
@@ -184,7 +184,7 @@ asio::awaitable<Response> logs(const ApiServices& api, RequestPtr request, Strea
   auto asked = askedOf(*request, api.clock.now());
   if (!asked) co_return http::problem(asked.error());
   auto subject = subjectOf(api, *request, *asked);
-  if (!subject) co_return http::problem(subject.error());
+  if (!subject) co_return askAgain(subject.error());
   auto log = openLog(api, *subject, *asked);
   if (!log) co_return http::problem(log.error());
   if (!co_await stream.begin(http::text({}, asked->asJson ? "application/x-ndjson" : "text/plain; charset=utf-8")))

@@ -14,6 +14,21 @@ std::string actorOf(const http::Request& request) {
   return request.peer.known ? "uid:" + std::to_string(request.peer.uid) : "tcp";
 }
 
+bool isRecovering(const ApiServices& api) { return api.notReady && api.notReady() == kStarting; }
+
+Result<InstanceId> findRun(const ApiServices& api, std::string_view text) {
+  auto found = api.supervisor.resolve(text);
+  const std::string why = !found && api.notReady ? api.notReady() : "";
+  if (why.empty() || found.error().code != ErrorCode::kNotFound) return found;
+  return fail(ErrorCode::kUnavailable, found.error().what + " yet: agentd is " + why, "ask again in a moment");
+}
+
+http::Response askAgain(const Error& error) {
+  auto response = http::problem(error);
+  if (error.code == ErrorCode::kUnavailable) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
 http::Response page(const http::Request& request, std::vector<Listed> items) {
   auto limit = http::numberOf(request, "limit");
   if (!limit) return http::problem(limit.error());

@@ -25,6 +25,13 @@ std::string_view openApiDocument();
 // Who asks, as records write it: "uid:1000", or "tcp" for a caller with the token.
 std::string actorOf(const http::Request& request);
 
+// By id, by its beginning or by its agent's name. Until recovery is done, who is not known yet may well be there: that
+// is kUnavailable and not kNotFound.
+Result<InstanceId> findRun(const ApiServices& api, std::string_view text);
+bool isRecovering(const ApiServices& api);
+// The problem, and when it is that something is not there yet, with Retry-After.
+http::Response askAgain(const Error& error);
+
 // A handler that waits for nothing: `work` is called with the request and gives the response.
 template <class Work>
 http::Handler plainly(Work work) {

@@ -45,6 +45,8 @@ struct RoleConfig {
   std::set<uid_t> adminUids;
 };
 
+inline constexpr std::string_view kStarting = "starting";
+
 struct ApiServices {
   boost::asio::io_context& io;
   boost::asio::thread_pool& pool;  // for files that may be long: audit, logs
@@ -71,7 +73,7 @@ struct ApiServices {
   // POST /v1/system/reload: contracts and configuration again; the report as JSON
   // ({"added":[],"changed":[],"removed":[],"problems":[],"configuration":{"changed":[],"needs_restart":[],"kept":false}}).
   std::function<boost::asio::awaitable<Result<Json>>(std::string actor)> reload;
-  // GET /readyz: empty when ready, else why not.
+  // GET /readyz: empty when ready, else why not; kStarting until recovery is done.
   std::function<std::string()> notReady;
 };
 

@@ -382,8 +382,11 @@ TEST(Daemon, WhileItRecoversItAnswersAndSaysSo) {
   world.run();
   ASSERT_FALSE(World::isReady(started));
   EXPECT_TRUE(askOver(world, path, "/healthz").starts_with("HTTP/1.1 200"));
-  EXPECT_TRUE(askOver(world, path, "/v1/agents").starts_with("HTTP/1.1 200"));
-  for (const char* target : {"/readyz", "/v1/agents/maker.aaaaaa"}) {
+  EXPECT_TRUE(askOver(world, path, "/v1/contracts").starts_with("HTTP/1.1 200"));
+  for (const char* target : {"/v1/agents", "/v1/agents/maker.aaaaaa", "/v1/agents/maker.aaaaaa/logs"}) {
+    EXPECT_NE(askOver(world, path, target).find("Retry-After: 1\r\n"), std::string::npos) << target;
+  }
+  for (const char* target : {"/readyz", "/v1/agents", "/v1/agents/maker.aaaaaa"}) {
     const std::string answer = askOver(world, path, target);
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 503")) << answer;
     EXPECT_NE(answer.find("starting"), std::string::npos) << answer;
@@ -393,6 +396,7 @@ TEST(Daemon, WhileItRecoversItAnswersAndSaysSo) {
   ASSERT_TRUE(World::isReady(started));
   ASSERT_TRUE(started.get());
   EXPECT_TRUE(askOver(world, path, "/readyz").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(askOver(world, path, "/v1/agents").starts_with("HTTP/1.1 200"));
   EXPECT_TRUE(askOver(world, path, "/v1/agents/maker.aaaaaa").starts_with("HTTP/1.1 404"));
 }
 

@@ -74,6 +74,41 @@ TEST_F(ClientTest, AProblemDocumentIsAnError) {
   EXPECT_EQ(value.error().message(), "no memory controller; mount it");
 }
 
+Answer starting(int retryAfter) {
+  auto answer = testing::problem(503, "unavailable", "who runs is not known yet: agentd is starting");
+  answer.retryAfter = retryAfter;
+  return answer;
+}
+
+TEST_F(ClientTest, ADaemonThatIsStartingIsAskedAgain) {
+  server_->on("GET /v1/x", [](const Asked&, int before) { return before < 2 ? starting(1) : Answer{.body = "[1]"}; });
+  auto value = client_->call({.path = "/v1/x"});
+  ASSERT_TRUE(value) << value.error().message();
+  EXPECT_EQ(server_->asked().size(), 3U);
+  std::string seen;
+  server_->on("GET /v1/stream",
+              [](const Asked&, int before) { return before < 1 ? starting(1) : Answer{.body = "line"}; });
+  ASSERT_TRUE(client_->stream({.path = "/v1/stream"}, [&](std::string_view bytes) { return seen += bytes, true; }));
+  EXPECT_EQ(seen, "line");
+}
+
+TEST_F(ClientTest, NotForeverAndNotBeyondTheTimeout) {
+  server_->on("GET /v1/x", starting(1));
+  const auto began = std::chrono::steady_clock::now();
+  auto value = client_->call({.path = "/v1/x", .timeout = std::chrono::milliseconds(500)});
+  ASSERT_FALSE(value);
+  EXPECT_EQ(value.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(value.error().message(), HasSubstr("agentd is starting"));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(3));
+  EXPECT_GE(server_->asked().size(), 2U);
+}
+
+TEST_F(ClientTest, ARefusalThatDoesNotSayRetryAfterIsNotAskedAgain) {
+  server_->on("GET /v1/x", starting(0));
+  EXPECT_FALSE(client_->call({.path = "/v1/x"}));
+  EXPECT_EQ(server_->asked().size(), 1U);
+}
+
 TEST_F(ClientTest, AnAnswerThatWasLostIsAskedForAgainWithTheSameKey) {
   server_->on("POST /v1/x", [](const Asked&, int before) {
     return before < 2 ? Answer{.cut = true} : Answer{.body = "{\"ok\":true}"};

@@ -133,6 +133,7 @@ void FakeServer::talk(int connection) {
   if (answer.cut && answer.chunks.empty()) return;
   std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " X\r\nContent-Type: " + answer.contentType +
                      "\r\nConnection: close\r\n";
+  if (answer.retryAfter > 0) head += "Retry-After: " + std::to_string(answer.retryAfter) + "\r\n";
   if (answer.chunks.empty()) {
     sendAll(connection, head + "Content-Length: " + std::to_string(answer.body.size()) + "\r\n\r\n" + answer.body);
     return;

@@ -24,8 +24,9 @@ struct Answer {
   std::string body{};
   std::string contentType = "application/json";
   std::vector<std::string> chunks{};  // instead of body: chunked, one after the other
-  bool cut = false;  // hang up without the end: after the chunks, or without an answer when there are none
-  int delayMs = 0;   // before the answer
+  bool cut = false;    // hang up without the end: after the chunks, or without an answer when there are none
+  int delayMs = 0;     // before the answer
+  int retryAfter = 0;  // seconds; 0: the header is left out
 };
 
 class FakeServer {
