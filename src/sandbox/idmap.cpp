@@ -15,6 +15,7 @@
 #include <string>
 
 #include "base/files.h"
+#include "sandbox/breach.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -71,7 +72,8 @@ Result<Fd> detachedTree(int source, const TreeOptions& options) {
   if (!tree) return failErrno(errno, "open_tree");
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-  if (!options.writable) attributes.attr_set |= MOUNT_ATTR_RDONLY;
+  if (isDown("mountflags")) attributes.attr_set = 0;
+  if (!options.writable && !isDown("readonly")) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   attributes.propagation = MS_PRIVATE;
   if (options.ownerMap >= 0) {
     attributes.attr_set |= MOUNT_ATTR_IDMAP;

@@ -22,6 +22,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "sandbox/breach.h"
 #include "sandbox/channel.h"
 #include "sandbox/policy.h"
 
@@ -83,7 +84,7 @@ class RoomBuilder {
   void dieWithSpawner() { require(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl(PR_SET_PDEATHSIG)"); }
 
   void enterNamespaces() {
-    require(::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) == 0, "unshare");
+    require(::unshare(CLONE_NEWNS | CLONE_NEWUTS | (isDown("ipc") ? 0 : CLONE_NEWIPC)) == 0, "unshare");
     if (!plan_.hostName.empty())
       require(::sethostname(plan_.hostName.data(), plan_.hostName.size()) == 0, "sethostname");
   }
@@ -129,6 +130,7 @@ class RoomBuilder {
     dieWithSpawner();  // a change of ids had cleared it
     // Not the spawner's session keyring. A kernel without keyrings has none to keep; where there are, a room that gets
     // none of its own (EDQUOT: somebody took the quota of its uid) is not made.
+    if (isDown("keyring")) return;
     require(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0 || errno == ENOSYS,
             "a keyring of its own");
   }
@@ -157,8 +159,9 @@ class RoomBuilder {
 
   void mountKernelViews() {
     constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-    require(::mount("proc", "proc", "proc", kFlags, "hidepid=2") == 0, "mounting /proc");
+    require(::mount("proc", "proc", "proc", kFlags, isDown("hidepid") ? nullptr : "hidepid=2") == 0, "mounting /proc");
     for (const auto& path : plan_.roomTemplate->masks) {
+      if (isDown("masks")) break;
       require(::mount("../masked", path.c_str(), nullptr, MS_BIND, nullptr) == 0, "masking", path.c_str());
     }
     require(
@@ -167,11 +170,11 @@ class RoomBuilder {
   }
 
   void mountTemporary() {
-    constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV;
-    require(::mount("shm", "dev/shm", "tmpfs", kFlags, plan_.shmOptions.c_str()) == 0, "mounting /dev/shm");
-    require(::mount("tmp", "tmp", "tmpfs", kFlags, plan_.tmpOptions.c_str()) == 0, "mounting /tmp");
+    const unsigned long flags = isDown("mountflags") ? 0 : MS_NOSUID | MS_NODEV;
+    require(::mount("shm", "dev/shm", "tmpfs", flags, plan_.shmOptions.c_str()) == 0, "mounting /dev/shm");
+    require(::mount("tmp", "tmp", "tmpfs", flags, plan_.tmpOptions.c_str()) == 0, "mounting /tmp");
     if (plan_.homeOptions.empty()) return;
-    require(::mount("home", "home/agent", "tmpfs", kFlags, plan_.homeOptions.c_str()) == 0, "mounting /home/agent");
+    require(::mount("home", "home/agent", "tmpfs", flags, plan_.homeOptions.c_str()) == 0, "mounting /home/agent");
   }
 
   // Never through a link: a mount around the target may hold what an earlier run of the agent left there.
@@ -285,10 +288,10 @@ class RoomBuilder {
     passed_[kPassLogDir] = openApart(passed_[kPassLogDir], "../logs");
     passed_[kPassRecordDir] = openApart(passed_[kPassRecordDir], "../records");
     require(::syscall(SYS_pivot_root, ".", ".") == 0, "pivot_root");
-    require(::umount2(".", MNT_DETACH) == 0, "taking off the host's root");
+    require(isDown("pivot") || ::umount2(".", MNT_DETACH) == 0, "taking off the host's root");
     require(::chdir("/") == 0, "entering the new root");
     constexpr unsigned long kClosed = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
-    require(::mount(nullptr, "/", nullptr, kClosed, nullptr) == 0, "closing the root");
+    require(isDown("readonly") || ::mount(nullptr, "/", nullptr, kClosed, nullptr) == 0, "closing the root");
   }
 
   int putAside(int fd) {
@@ -322,7 +325,7 @@ class RoomBuilder {
     require(::prctl(PR_SET_PDEATHSIG, 0) == 0, "prctl(PR_SET_PDEATHSIG)");
     char name[] = "agent-init";
     std::array<char*, 2> argv{name, nullptr};
-    std::array<char*, 1> env{nullptr};
+    std::array<char*, 2> env{breachVariable(), nullptr};
     ::syscall(SYS_execveat, program, "", argv.data(), env.data(), AT_EMPTY_PATH);
     giveUp("executing agent-init");
   }

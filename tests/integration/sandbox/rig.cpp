@@ -97,7 +97,7 @@ void Rig::TearDown() {
 
 void Rig::startSpawner(const std::vector<std::pair<std::string, std::string>>& env) {
   Fd log(::open((dir_ + "/spawner.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  std::vector<std::string> words = {kBin + "/agentd-spawner",
+  std::vector<std::string> words = {spawnerProgram_.empty() ? kBin + "/agentd-spawner" : spawnerProgram_,
                                     "--socket",
                                     dir_ + "/run/spawner.sock",
                                     "--peer",
@@ -118,6 +118,7 @@ void Rig::startSpawner(const std::vector<std::pair<std::string, std::string>>& e
                                     dir_ + "/ro",
                                     "--mount",
                                     fs::path(kProbe).parent_path()};
+  for (const auto& mount : moreMounts_) words.insert(words.end(), {"--mount", mount});
   spawner_ = start(words, env, log.get(), 0, false);
   ASSERT_GT(spawner_, 0);
 }
@@ -199,11 +200,15 @@ Rig::Told Rig::runInRoom(const RoomPlan& plan) {
 }
 
 Ran Rig::runOutside(const std::vector<std::string>& words, unsigned uid) {
+  std::vector<std::string> argv = {kProbe};
+  argv.insert(argv.end(), words.begin(), words.end());
+  return runProgram(argv, uid);
+}
+
+Ran Rig::runProgram(const std::vector<std::string>& argv, unsigned uid) {
   std::array<int, 2> ends{};
   Ran ran;
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return ran;
-  std::vector<std::string> argv = {kProbe};
-  argv.insert(argv.end(), words.begin(), words.end());
   pid_t pid = start(argv, {}, ends[1], uid, true);
   ::close(ends[1]);
   Fd in(ends[0]);

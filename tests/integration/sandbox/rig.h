@@ -66,6 +66,7 @@ class Rig : public ::testing::Test {
   Told runInRoom(std::vector<std::string> words) { return runInRoom(plan(std::move(words))); }
   // The same program without a room (but where it cannot change this machine): as root, or as another user.
   static Ran runOutside(const std::vector<std::string>& words, unsigned uid = 0);
+  static Ran runProgram(const std::vector<std::string>& command, unsigned uid);
 
   SpawnedRoom mustSpawn(const RoomPlan& plan);
   bool ended(const SpawnedRoom& room, std::chrono::milliseconds within);
@@ -77,7 +78,9 @@ class Rig : public ::testing::Test {
   bool noGroups();
 
   std::string dir_, group_;
-  std::string init_;  // the program in agent-init's place, for spawners started from now on
+  // For spawners started from now on: the program in agent-init's place, that in the spawner's, and more to mount from.
+  std::string init_, spawnerProgram_;
+  std::vector<std::string> moreMounts_;
   boost::asio::io_context io_;
 
  private:
