@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // agent-runner [--runtime SLOT] [--gateway URL] [--context FILE]: the runtime for contracts that name no program. It
-// needs nothing from its caller in a room: the slot is where this program lies.
+// needs nothing from its caller in a room: the slot is where this program lies. `agent-runner overlay …` is another
+// program that comes with it (overlay_job.h).
 #include <curl/curl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <string_view>
 
 #include "base/files.h"
+#include "runner/overlay_job.h"
 #include "runner/run.h"
 
 namespace agentos::runner {
@@ -84,6 +86,7 @@ void onStop(int) { stopping = true; }
 int main(int argc, char** argv) {
   using namespace agentos::runner;
   try {
+    if (argc > 1 && std::string_view(argv[1]) == "overlay") return runOverlayJob({argv + 2, argv + argc});
     const auto arguments = parseArguments(argc, argv);
     if (!arguments) return failed(arguments.error(), kBadConfig);
     if (arguments->help) return fputs(kUsage, stdout) < 0;
