@@ -54,6 +54,10 @@ Result<void> removeInstanceGroups(int keeper, const InstanceId& id);
 Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers,
                                 const Limits& limits);
 
+// cpu.max.burst: as much as the quota, so that what a period left may be used once. Nothing without a quota.
+Result<void> allowBurst(const InstanceGroups& groups, const std::set<std::string>& controllers, const Limits& limits,
+                        Enforcement& said);
+
 // The names of instances that have groups under the keeper.
 Result<std::vector<InstanceId>> listInstances(int keeper);
 

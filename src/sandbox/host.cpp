@@ -67,8 +67,9 @@ Result<void> openParts(Host& host) {
   host.slots =
       std::make_unique<Slots>(std::move(slots), std::min(policy.slots, policy.ceilings.rooms), aliveBelow(host));
   AGENTOS_TRY(host.initProgram, openPlain(policy.initBinary, O_RDONLY));
-  AGENTOS_TRY(host.seccomp[0], compileSeccomp(false));
-  AGENTOS_TRY(host.seccomp[1], compileSeccomp(true));
+  for (unsigned which = 0; which < host.seccomp.size(); ++which) {
+    AGENTOS_TRY(host.seccomp[which], compileSeccomp((which & 1) != 0, (which & 2) != 0));
+  }
   AGENTOS_TRY(host.records, RecordWriter::start());
   host.networks = std::make_shared<NetPool>(4);
   host.cloner = std::make_unique<Cloner>(host.networks);

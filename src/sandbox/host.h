@@ -27,7 +27,7 @@ struct Host {
   std::set<std::string> controllers;  // that it gives to them
   Fd sockets;                         // <run>/instances: root's, so that nobody else changes a name in it
   Fd initProgram;
-  std::array<Fd, 2> seccomp;                         // [nestedUserns]
+  std::array<Fd, 4> seccomp;                         // seccompFor
   std::shared_ptr<const RoomTemplate> roomTemplate;  // its readers may be the last
   std::unique_ptr<Slots> slots;
   OwnerMaps ownerMaps{4096};
@@ -35,6 +35,11 @@ struct Host {
   std::shared_ptr<NetPool> networks;
   std::unique_ptr<Cloner> cloner;
 
+  // A room of a class that is held (HRT, DT) also has its scheduling held.
+  const Fd& seccompFor(const RoomPlan& plan) const {
+    const bool held = plan.batch || plan.realTime;
+    return seccomp[(plan.nestedUserns ? 1U : 0U) + (held ? 2U : 0U)];
+  }
   uid_t firstId(std::uint32_t slot) const { return isDown("userns") ? 0 : policy.uidFirst + slot * kIdsPerRoom; }
   // Host ids of a mount's owner, shown as this id of the room (0: agent-init's, kAgentId: the agent's).
   OwnerMap ownerMap(std::uint32_t slot, std::uint32_t shownAs, uid_t owner, gid_t group) const;

@@ -67,6 +67,7 @@ std::string encodeInitPlan(const InitPlan& plan) {
   out.u32(plan.listeners);
   out.boolean(plan.nestedUserns);
   out.boolean(plan.seccomp);
+  out.boolean(plan.batch);
   return out.take();
 }
 
@@ -85,6 +86,7 @@ Result<InitPlan> decodeInitPlan(std::string_view bytes) {
   plan.listeners = in.u32();
   plan.nestedUserns = in.boolean();
   plan.seccomp = in.boolean();
+  plan.batch = in.boolean();
   if (in.ok()) {
     if (std::string fault = faultOf(plan); !fault.empty()) in.refuse(std::move(fault));
   }

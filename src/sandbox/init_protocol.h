@@ -56,6 +56,7 @@ struct InitPlan {
   std::uint64_t logRotateAt = 16 << 20;  // bytes; at least 4 KiB
   std::uint32_t logKeep = 4;             // rotated files kept beside output.log, at most 1000
   std::uint32_t listeners = 0;           // how many, from kInitListenerFd on; at most kMaxListeners
+  bool batch = false;                    // SCHED_BATCH for the payload and all that it starts
   bool nestedUserns = false;             // the payload may make user namespaces of its own: the filter's variant
   bool seccomp = true;                   // false: the descriptor is not read; only a test of the wall does that
   bool operator==(const InitPlan&) const = default;

@@ -107,6 +107,14 @@ void holdSup(int sup, const std::set<std::string>& controllers) {
 
 }  // namespace
 
+Result<void> allowBurst(const InstanceGroups& groups, const std::set<std::string>& controllers, const Limits& limits,
+                        Enforcement& said) {
+  LimitWriter writer(groups.pay.get(), controllers, said);
+  if (!limits.cpu || !writer.has("cpu", "cpu.max.burst")) return {};
+  AGENTOS_TRY(auto quota, readGroupFile(groups.pay.get(), "cpu.max"));
+  return writer.hold("cpu.max.burst", std::string(split(quota, ' ').front()));
+}
+
 Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers,
                                 const Limits& limits) {
   Enforcement said;

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "sandbox/machine.h"
 #include "sandbox/mountinfo.h"
+#include "sandbox/real_time.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -30,6 +31,9 @@ PlatformReport reportPlatform(Host& host) {
   auto idmapped = tryIdmapped(host);
   report.idmappedMounts = idmapped.has_value();
   if (!idmapped) report.warnings.push_back("no room can be made here: " + idmapped.error().message());
+  report.realTime = reportRealTime(host.policy, host.keeper.get());
+  if (report.realTime.cpus == 0)
+    report.warnings.push_back("no real time here, class HRT is refused: " + report.realTime.why);
   addMachineFacts(report, {"cpu", "io", "memory", "pids"}, mounts.point.value_or(""));
   return report;
 }

@@ -121,6 +121,17 @@ Result<void> inRange(std::string_view what, const std::optional<std::int64_t>& v
   return invalid(std::string(what) + " of " + std::to_string(*value), "1 to " + std::to_string(most));
 }
 
+// The kernel's own bounds, said here by the field. A hostile asker gets an error, never an overflow.
+Result<void> checkScheduling(const RoomPlan& plan) {
+  if (plan.realTime && plan.batch) return invalid("both a reservation and SCHED_BATCH", "one class");
+  if (!plan.realTime) return {};
+  const Reservation& one = *plan.realTime;
+  const bool ordered = one.runtimeNs >= 10'000 && one.runtimeNs <= one.deadlineNs && one.deadlineNs <= one.periodNs;
+  if (ordered && one.periodNs >= 100'000 && one.periodNs <= 4'000'000'000) return {};
+  return invalid("a reservation of " + formatReservation(one),
+                 "runtime (10 us at least), deadline, period (100 us to 4 s), none larger than the next");
+}
+
 Result<void> checkLimits(const Ceilings& ceilings, Limits& limits) {
   AGENTOS_CHECK(within("cpu", limits.cpu, ceilings.cpu));
   AGENTOS_CHECK(within("memory", limits.memory, ceilings.memory));
@@ -226,6 +237,7 @@ Result<AllowedPlan> checkPlan(const Policy& policy, RoomPlan plan) {
   AGENTOS_CHECK(checkEnvironment(plan));
   AGENTOS_CHECK(checkRest(plan));
   AGENTOS_CHECK(checkLimits(policy.ceilings, plan.limits));
+  AGENTOS_CHECK(checkScheduling(plan));
   if (plan.mounts.size() > kMaxMounts) {
     return invalid(std::to_string(plan.mounts.size()) + " mounts", "at most " + std::to_string(kMaxMounts));
   }

@@ -37,6 +37,7 @@ struct Ceilings {
   std::uint32_t rooms = 4096;  // alive at once
   Bytes tmp{1 << 30};          // of a room's /tmp; /dev/shm gets a quarter
   std::uint64_t openFiles = 65536;
+  std::int64_t realTimePercent = 60;  // of each processor, for the reservations of all rooms together
   bool operator==(const Ceilings&) const = default;
 };
 

@@ -94,7 +94,7 @@ Result<void> readMounts(const YamlNode& node, Policy& policy) {
   return {};
 }
 
-const std::array<Key, 7> kLimitKeys = {{
+const std::array<Key, 8> kLimitKeys = {{
     {"cpu", [](auto& node, auto& policy) { return readQuantity(node, policy.ceilings.cpu, parseCpu); }},
     {"memory", [](auto& node, auto& policy) { return readQuantity(node, policy.ceilings.memory, parseBytes); }},
     {"swap", [](auto& node, auto& policy) { return readQuantity(node, policy.ceilings.swap, parseBytes); }},
@@ -102,6 +102,7 @@ const std::array<Key, 7> kLimitKeys = {{
     {"pids", [](auto& node, auto& policy) { return readNumber(node, 1, 4194304, policy.ceilings.pids); }},
     {"rooms", [](auto& node, auto& policy) { return readNumber(node, 1, 32768, policy.ceilings.rooms); }},
     {"open_files", [](auto& node, auto& policy) { return readNumber(node, 64, 1 << 20, policy.ceilings.openFiles); }},
+    {"real_time", [](auto& node, auto& policy) { return readNumber(node, 0, 95, policy.ceilings.realTimePercent); }},
 }};
 
 const std::array<Key, 2> kUidKeys = {{

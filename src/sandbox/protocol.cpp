@@ -138,6 +138,24 @@ InstanceId getInstance(Reader& in) {
   return {};
 }
 
+// At the end, and only where there is something to say: a side of the version before takes the rest as it is.
+void putScheduling(Writer& out, const RoomPlan& plan) {
+  if (!plan.realTime && !plan.batch && !plan.cpuBurst) return;
+  out.boolean(plan.batch), out.boolean(plan.cpuBurst);
+  putOptional(out, plan.realTime,
+              [&](const Reservation& one) { out.i64(one.runtimeNs), out.i64(one.deadlineNs), out.i64(one.periodNs); });
+}
+
+void getScheduling(Reader& in, RoomPlan& plan) {
+  if (!in.more()) return;
+  plan.batch = in.boolean(), plan.cpuBurst = in.boolean();
+  plan.realTime = getOptional(in, [&] {
+    Reservation one;
+    one.runtimeNs = in.i64(), one.deadlineNs = in.i64(), one.periodNs = in.i64();
+    return one;
+  });
+}
+
 void putPlan(Writer& out, const RoomPlan& plan) {
   out.string(plan.id.str());
   out.strings(plan.command);
@@ -151,6 +169,7 @@ void putPlan(Writer& out, const RoomPlan& plan) {
   out.i64(plan.logKeep);
   out.boolean(plan.nestedUserns);
   out.string(plan.launchRecord);
+  putScheduling(out, plan);
 }
 
 RoomPlan getPlan(Reader& in) {
@@ -170,6 +189,7 @@ RoomPlan getPlan(Reader& in) {
   plan.logKeep = in.i64();
   plan.nestedUserns = in.boolean();
   plan.launchRecord = in.string();
+  getScheduling(in, plan);
   return plan;
 }
 
@@ -219,6 +239,7 @@ struct ReplyWriter {
     out.boolean(report.idmappedMounts);
     out.string(report.kernel);
     out.strings(report.warnings);
+    out.i64(report.realTime.cpus), out.i64(report.realTime.sharePpm), out.string(report.realTime.why);
   }
   void operator()(const RoomReply& room) const {
     putIdentity(out, room.identity);
@@ -260,6 +281,8 @@ PlatformReport getPlatform(Reader& in) {
   report.idmappedMounts = in.boolean();
   report.kernel = in.string();
   report.warnings = in.strings(64);
+  if (in.more())
+    report.realTime.cpus = in.i64(), report.realTime.sharePpm = in.i64(), report.realTime.why = in.string();
   return report;
 }
 
@@ -285,6 +308,11 @@ LiveRoom getLiveRoom(Reader& in) {
 constexpr std::uint32_t kMaxItems = kMaxBody / 4;
 
 }  // namespace
+
+std::string formatReservation(const Reservation& one) {
+  auto us = [](std::int64_t ns) { return std::to_string(ns / 1000); };
+  return us(one.runtimeNs) + "/" + us(one.deadlineNs) + "/" + us(one.periodNs) + " us";
+}
 
 std::string_view nameOf(RequestKind kind) {
   switch (kind) {

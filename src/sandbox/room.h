@@ -39,6 +39,13 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
+// SCHED_DEADLINE of a room's main thread: class HRT.
+struct Reservation {
+  std::int64_t runtimeNs = 0, deadlineNs = 0, periodNs = 0;
+  bool operator==(const Reservation&) const = default;
+};
+std::string formatReservation(const Reservation& one);  // "2000/10000/10000 us": runtime, deadline, period
+
 struct RoomPlan {
   InstanceId id;
   std::vector<std::string> command;  // argv; argv[0] an absolute path in the room
@@ -51,6 +58,9 @@ struct RoomPlan {
   Bytes logRotateAt{16 << 20};
   std::int64_t logKeep = 4;  // rotated files kept beside the live one
   bool nestedUserns = false;
+  std::optional<Reservation> realTime;
+  bool batch = false;        // SCHED_BATCH: class DT. Held, as realTime is: the room's filter lets nobody change it
+  bool cpuBurst = false;     // what limits.cpu left unused in a period may be used in the next: class SRT
   std::string launchRecord;  // one line of JSON, agentd's: first line of launch.jsonl, durable before exec
   bool operator==(const RoomPlan&) const = default;
 };
@@ -102,6 +112,13 @@ struct LogHead {
   bool operator==(const LogHead&) const = default;
 };
 
+struct RealTimeReport {
+  std::int64_t cpus = 0;      // 0: SCHED_DEADLINE cannot be had, and `why`
+  std::int64_t sharePpm = 0;  // of each processor, at most: the kernel's bound or root's, the smaller
+  std::string why;
+  bool operator==(const RealTimeReport&) const = default;
+};
+
 // What this machine can enforce; said at start, in `system info` and used by admission.
 struct PlatformReport {
   std::string cgroupMode;                // "unified", "hybrid", "legacy"
@@ -111,6 +128,7 @@ struct PlatformReport {
   bool idmappedMounts = false;
   std::string kernel;
   std::vector<std::string> warnings;  // one sentence each
+  RealTimeReport realTime;
   bool operator==(const PlatformReport&) const = default;
 };
 

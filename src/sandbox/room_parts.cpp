@@ -12,6 +12,7 @@
 
 #include "sandbox/breach.h"
 #include "sandbox/channel.h"
+#include "sandbox/real_time.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -56,6 +57,8 @@ InitPlan initPlanOf(const Host& host, const RoomPlan& plan) {
   init.logKeep = static_cast<std::uint32_t>(plan.logKeep);
   init.listeners = static_cast<std::uint32_t>(plan.listenPorts.size());
   init.nestedUserns = plan.nestedUserns;
+  init.batch = plan.batch;
+  if (auto locked = lockedMemoryOf(plan)) init.rlimits.push_back({RLIMIT_MEMLOCK, *locked, *locked});
   return init;
 }
 
@@ -174,7 +177,7 @@ Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const In
   AGENTOS_TRY(parts.fds[kPassLogDir], asAgentInits(host, slot.number, logs.get()));
   AGENTOS_TRY(parts.fds[kPassRecordDir], asAgentInits(host, slot.number, recordDir));
   parts.fds[kPassPayProcs] = Fd(::openat(groups.pay.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC));
-  parts.fds[kPassSeccomp] = host.seccomp[plan.nestedUserns ? 1 : 0].duplicate();
+  parts.fds[kPassSeccomp] = host.seccompFor(plan).duplicate();
   parts.fds[kPassSlot] = slot.lock.duplicate();
   AGENTOS_TRY(parts.fds[kPassPayTree], detachedTree(groups.pay.get(), {}));
   parts.fds[kPassPayDir] = Fd(::openat(parts.fds[kPassPayTree].get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

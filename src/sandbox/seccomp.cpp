@@ -133,13 +133,16 @@ void addSelfRestraint(RuleSet& rules) {
   rules.refuse(EINVAL, "seccomp", {is(1, kWaitKillableRecv, kWaitKillableRecv)});
 }
 
-void addAll(RuleSet& rules, bool nestedUserns) {
+void addAll(RuleSet& rules, bool nestedUserns, bool heldScheduling) {
   for (const SeccompGroup& group : allowedCalls()) {
     for (std::string_view call : group.calls) rules.allow(call);
   }
   for (std::string_view call : forbiddenCalls()) rules.refuse(EPERM, call);
   for (std::string_view call : namespaceCalls()) {
     rules.rule(nestedUserns ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), call);
+  }
+  for (std::string_view call : schedulingCalls()) {
+    rules.rule(heldScheduling ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW, call);
   }
   addClone(rules, nestedUserns);
   addSockets(rules);
@@ -152,14 +155,14 @@ void addAll(RuleSet& rules, bool nestedUserns) {
 
 }  // namespace
 
-Result<Fd> compileSeccomp(bool nestedUserns) {
+Result<Fd> compileSeccomp(bool nestedUserns, bool heldScheduling) {
   std::unique_ptr<void, decltype(&seccomp_release)> context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), seccomp_release);
   if (!context) return fail(ErrorCode::kSandboxSetup, "seccomp_init failed", "libseccomp 2.5 or newer");
   seccomp_attr_set(context.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
   // A binary tree instead of a chain: the last call of the list costs what the first does.
   seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
   RuleSet rules(context.get());
-  addAll(rules, nestedUserns);
+  addAll(rules, nestedUserns, heldScheduling);
   AGENTOS_CHECK(rules.result());
   Fd program(memfd_create("seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!program) return failErrno(errno, "memfd_create for the seccomp program", {}, ErrorCode::kSandboxSetup);

@@ -21,6 +21,8 @@ struct SeccompGroup {
 std::span<const SeccompGroup> allowedCalls();
 // Allowed only in rooms whose contract grants nested user namespaces.
 std::span<const std::string_view> namespaceCalls();
+// Refused in rooms whose scheduling is held.
+std::span<const std::string_view> schedulingCalls();
 // Answered with EPERM.
 std::span<const std::string_view> forbiddenCalls();
 
@@ -32,6 +34,9 @@ std::span<const std::string_view> forbiddenCalls();
 //   modes           without set-user-id and set-group-id, wherever a call names one (chmod, open with O_CREAT, creat,
 //                   mknod: EPERM); openat2 is ENOSYS, since its mode cannot be read either
 //   personality     asking, and the ordinary one
-Result<Fd> compileSeccomp(bool nestedUserns);
+//   scheduling      with heldScheduling (classes HRT and DT) sched_setscheduler and sched_setparam are EPERM:
+//                   a thread may leave its policy for an ordinary one without any right, and is not to.
+//                   sched_setattr is ENOSYS in every room
+Result<Fd> compileSeccomp(bool nestedUserns, bool heldScheduling = false);
 
 }  // namespace agentos::sandbox

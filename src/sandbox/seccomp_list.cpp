@@ -50,8 +50,8 @@ constexpr std::array kIdentity = std::to_array<Names>({
 
 constexpr std::array kLimits = std::to_array<Names>({
     "getrlimit", "setrlimit", "prlimit64", "getrusage", "times", "getpriority", "setpriority", "ioprio_get",
-    "ioprio_set", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_setparam",
-    "sched_getscheduler", "sched_setscheduler", "sched_getattr", "sched_get_priority_max", "sched_get_priority_min",
+    "ioprio_set", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam",
+    "sched_getscheduler", "sched_getattr", "sched_get_priority_max", "sched_get_priority_min",
     "sched_rr_get_interval", "getcpu"
 });
 
@@ -102,6 +102,8 @@ constexpr std::array kGroups = {
     SeccompGroup{"System V shared memory and semaphores", kSharedMemory},
     SeccompGroup{"self-restraint", kSelfRestraint},
 };
+
+constexpr std::array kScheduling = std::to_array<Names>({"sched_setparam", "sched_setscheduler"});
 
 constexpr std::array kNamespaces = std::to_array<Names>(
     {"unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "sethostname", "setdomainname", "fsopen",
@@ -158,6 +160,7 @@ constexpr std::array kForbidden = std::to_array<Names>({
 
 std::span<const SeccompGroup> allowedCalls() { return kGroups; }
 std::span<const std::string_view> namespaceCalls() { return kNamespaces; }
+std::span<const std::string_view> schedulingCalls() { return kScheduling; }
 std::span<const std::string_view> forbiddenCalls() { return kForbidden; }
 
 }  // namespace agentos::sandbox

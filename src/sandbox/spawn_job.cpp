@@ -18,6 +18,7 @@
 #include "sandbox/breach.h"
 #include "sandbox/exit_record.h"
 #include "sandbox/log.h"
+#include "sandbox/real_time.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -78,7 +79,17 @@ Result<void> SpawnJob::tryStart() {
   Cloner::place(*birth_, placed ? groups_.sup.duplicate() : Fd());
   AGENTOS_CHECK(placed);
   AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits));
+  AGENTOS_CHECK(sayClass());
   AGENTOS_TRY(recordDir_, openRecordDir(host_, id()));
+  return {};
+}
+
+// What is said here and cannot be given when the payload is there refuses the spawn (goWhenReady).
+Result<void> SpawnJob::sayClass() {
+  const RoomPlan& plan = allowed_.plan;
+  if (plan.cpuBurst) AGENTOS_CHECK(allowBurst(groups_, host_.controllers, plan.limits, enforcement_));
+  if (plan.batch) enforcement_.enforced.emplace_back("SCHED_BATCH");
+  if (plan.realTime) enforcement_.enforced.push_back("SCHED_DEADLINE=" + formatReservation(*plan.realTime));
   return {};
 }
 
@@ -105,6 +116,7 @@ Result<void> SpawnJob::onBorn() {
   birth_.reset();
   step_ = Step::kBuilding;
   faultPoint("sandbox.spawn.cloned");
+  letLock();
   AGENTOS_CHECK(mapIds());
   AGENTOS_CHECK(record());
   // The child lays the ground meanwhile.
@@ -113,6 +125,17 @@ Result<void> SpawnJob::onBorn() {
   slot_.lock.reset();  // agent-init has it
   faultPoint("sandbox.spawn.mapped");
   return {};
+}
+
+// agent-init's own limit, which the payload inherits: nothing in a room may raise one.
+void SpawnJob::letLock() {
+  const auto locked = lockedMemoryOf(allowed_.plan);
+  if (!locked) return;
+  if (letLockMemory(identity_.pid, *locked)) {
+    enforcement_.enforced.push_back("RLIMIT_MEMLOCK=" + std::to_string(*locked));
+  } else {
+    enforcement_.missing.emplace_back("locked memory (raising RLIMIT_MEMLOCK needs CAP_SYS_RESOURCE)");
+  }
 }
 
 Result<void> SpawnJob::mapIds() {
@@ -213,6 +236,10 @@ void SpawnJob::goWhenReady() {
   if (!recorded_ || !initReady_) return;
   auto control = connectTo(host_.sockets.get(), socketName(id()));
   if (!control) return giveUp(std::move(control).error().within("reaching agent-init"));
+  if (const auto& wanted = allowed_.plan.realTime) {
+    auto given = giveRealTime(host_.policy, host_.keeper.get(), groups_, *wanted);
+    if (!given) return giveUp(std::move(given).error().within("real time for " + id().str()));
+  }
   char go = kSyncGo;
   auto sent = sendPacket(sync_.get(), {&go, 1});
   if (!sent || !*sent) return giveUp(fail(ErrorCode::kSandboxSetup, "agent-init does not take the go").error());

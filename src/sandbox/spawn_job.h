@@ -39,6 +39,8 @@ class SpawnJob final : public Job {
   Result<void> bearChild();
   Result<void> placeChild();
   Result<void> onBorn();
+  Result<void> sayClass();
+  void letLock();
   Result<void> mapIds();
   Result<void> identify();
   Result<void> record();

@@ -80,6 +80,8 @@ class Reader {
   void refuse(std::string why);
 
   bool ok() const { return problem_.empty(); }
+  // For what a newer version has put at the end of a message: absent in an older one's.
+  bool more() const { return ok() && !rest_.empty(); }
   // kSandboxProtocol with `message` (the message's name), the place and the reason, when a read failed or bytes are
   // left.
   Result<void> finish(std::string_view message) const;

@@ -94,6 +94,14 @@ Result<void> applyLimits(const InitPlan& plan) {
   return {};
 }
 
+// Before the filter, which lets nobody leave it.
+Result<void> takeClass(const InitPlan& plan) {
+  if (!plan.batch) return {};
+  const sched_param none{};
+  if (sched_setscheduler(0, SCHED_BATCH, &none) != 0) return failStep("SCHED_BATCH");
+  return {};
+}
+
 Result<void> becomeUser(const InitPlan& plan) {
   if (isDown("user")) return {};
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return failStep("clearing ambient capabilities");
@@ -166,6 +174,7 @@ Result<void> putOnWalls(const InitPlan& plan, bool inPay, int output, int errors
   if (setsid() < 0) return failStep("setsid");
   AGENTOS_CHECK(enterPayGroup(inPay));
   AGENTOS_CHECK(applyLimits(plan));
+  AGENTOS_CHECK(takeClass(plan));
   Filter filter;
   if (plan.seccomp) {
     AGENTOS_TRY(filter, mapFilter());

@@ -9,12 +9,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -242,6 +244,31 @@ int environment(const Words&) {
   return tell(true, "environment");
 }
 
+int policyOf(pid_t pid) { return sched_getscheduler(pid) & ~SCHED_RESET_ON_FORK; }
+
+// The policy that it has and that a child of it has; then it tries to leave it, and sleeps when there is a word.
+int schedule(const Words& words) {
+  const int mine = policyOf(0);
+  const pid_t child = fork();
+  if (child == 0) _exit(policyOf(0));
+  int ended = 0;
+  waitpid(child, &ended, 0);
+  std::printf("policy %d child %d\n", mine, WEXITSTATUS(ended));
+  sched_param none{};
+  const int shed = sched_setscheduler(0, SCHED_OTHER, &none);
+  std::printf("shed %s policy %d\n", shed == 0 ? "done" : std::strerror(errno), policyOf(0));
+  std::fflush(stdout);
+  if (!words.empty()) usleep(static_cast<useconds_t>(std::atoi(words.at(0).c_str())) * 1000);
+  return 0;
+}
+
+// Locks this many KiB of memory.
+int lockMemory(const Words& words) {
+  const auto bytes = static_cast<std::size_t>(std::atoll(words.at(0).c_str())) << 10;
+  void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return tell(block != MAP_FAILED && mlock(block, bytes) == 0, "lock");
+}
+
 const std::map<std::string, int (*)(const Words&)> kCommands = {{"read", readFile},
                                                                 {"print", printFile},
                                                                 {"write", writeFile},
@@ -269,7 +296,9 @@ const std::map<std::string, int (*)(const Words&)> kCommands = {{"read", readFil
                                                                 {"spin", spin},
                                                                 {"sleep", sleepFor},
                                                                 {"eat", eatMemory},
-                                                                {"env", environment}};
+                                                                {"env", environment},
+                                                                {"schedule", schedule},
+                                                                {"lock", lockMemory}};
 
 }  // namespace
 

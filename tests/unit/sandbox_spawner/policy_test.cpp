@@ -127,6 +127,27 @@ TEST(Policy, TheRestIsHeldToItsForm) {
   refuses(kBad, "swap limit", [](auto& p) { p.limits.swap = Bytes{~0ULL}; });
 }
 
+TEST(Policy, ReservationsAreHeldToTheKernelsForm) {
+  auto with = [](std::int64_t runtimeUs, std::int64_t deadlineUs, std::int64_t periodUs) {
+    RoomPlan asked = plan();
+    asked.realTime = Reservation{runtimeUs * 1000, deadlineUs * 1000, periodUs * 1000};
+    return checkPlan(policy(), asked);
+  };
+  EXPECT_TRUE(with(2000, 5000, 10'000));
+  EXPECT_TRUE(with(10, 10, 100));
+  EXPECT_TRUE(with(4'000'000, 4'000'000, 4'000'000));
+  for (auto bad : {with(0, 5000, 10'000), with(9, 100, 100), with(6000, 5000, 10'000), with(2000, 11'000, 10'000),
+                   with(20, 50, 99), with(1000, 4'000'001, 4'000'001), with(-1, -1, -1),
+                   with(2000, std::numeric_limits<std::int64_t>::max() / 1000, 10'000)}) {
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(bad.error().code, ErrorCode::kInvalidArgument);
+  }
+  RoomPlan both = plan();
+  both.batch = true;
+  both.realTime = Reservation{2'000'000, 5'000'000, 10'000'000};
+  EXPECT_FALSE(checkPlan(policy(), both));
+}
+
 TEST(Policy, MountsComeFromItsPrefixesOnly) {
   constexpr auto kNo = ErrorCode::kSandboxPolicy;
   auto from = [](std::string source, bool writable = false) {

@@ -25,6 +25,8 @@ RoomPlan fullPlan() {
   plan.logKeep = 9;
   plan.nestedUserns = true;
   plan.launchRecord = R"({"a":1})";
+  plan.realTime = Reservation{2'000'000, 5'000'000, 10'000'000};
+  plan.cpuBurst = true;
   return plan;
 }
 
@@ -131,7 +133,8 @@ TEST(Protocol, ForeignVersionsKindsAndIdsAreRefused) {
 }
 
 TEST(Protocol, EveryReplyComesBackAsItWas) {
-  PlatformReport report{"hybrid", "/sys/fs/cgroup/x", {"memory", "pids"}, 7, true, "6.1", {"a sentence"}};
+  PlatformReport report{"hybrid", "/sys/fs/cgroup/x", {"memory", "pids"}, 7, true,
+                        "6.1",    {"a sentence"},     {2, 600'000, "why"}};
   RoomReply room{{77, 99, "boot", 42, 3}, {{"memory.max=1"}, {"pids by"}, {"cpu (no)"}}, 2};
   std::vector<LiveRoom> rooms = {{kId, 5, true, 12}, {kId, 0, false, 0}};
   auto round = [](ReplyBody body) {
