@@ -52,7 +52,7 @@ RoleConfig rolesOf(const Config& config) {
 }  // namespace
 
 Daemon::Daemon(World world, Config config)
-    : world_(world),
+    : world_(std::move(world)),
       config_(std::move(config)),
       alarms_(world.io, world.clock, world.alarms),
       started_(world.clock.now()) {}
@@ -88,6 +88,7 @@ Result<void> Daemon::openState() {
     anchoring_->soon();
   });
   AGENTOS_TRY(db_, Database::open(config_.paths.database()));
+  db_->whenLost(world_.diskFailed);
   return {};
 }
 
@@ -118,7 +119,7 @@ Result<void> Daemon::makeParts() {
   AGENTOS_TRY(auto boot, bootId());
   AGENTOS_TRY(runs_, RunTable::open(*db_, boot));
   AGENTOS_TRY(commits_, GroupCommit::open(world_.io.get_executor(), config_.paths.database() + "-wal", *audit_,
-                                          diskOf(world_.alarms)));
+                                          world_.diskFailed, diskOf(world_.alarms)));
   contracts_ =
       std::make_unique<ContractStore>(config_.contracts, company_ ? company_->path() + "/agents/contracts" : "");
   for (const auto& line : contracts_->reload().problems) spdlog::warn("contract: {}", line);

@@ -12,6 +12,7 @@
 #include "agentd/anchoring.h"
 #include "agentd/api/api_server.h"
 #include "agentd/config/config.h"
+#include "agentd/disk_failure.h"
 #include "agentd/events.h"
 #include "agentd/gateway/gateway.h"
 #include "agentd/recovery/recovery.h"
@@ -38,6 +39,7 @@ class Daemon {
     const Clock& clock;
     sandbox::Spawner& spawner;
     Alarms::Mode alarms = Alarms::Mode::kReal;
+    std::function<void(const Error&)> diskFailed = endForDisk;  // what was committed may not be on disk
   };
   // Opens the state and the company and makes the parts; nothing runs yet.
   static Result<std::unique_ptr<Daemon>> make(World world, Config config);

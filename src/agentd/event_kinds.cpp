@@ -15,6 +15,8 @@ constexpr EventKind kKinds[] = {
     {"agentd.stopping", "4c49a0b39dcf43df9a715e71fb4ca066", LogLevel::kNotice, "stopping"},
     {"agentd.stopped", "1c393a69811f4b538aa16076e44312d8", LogLevel::kNotice, "stopped"},
     {"agentd.part_ended", "81e377047a834eb691a12742f47a3f94", LogLevel::kError, "a part has ended"},
+    {"agentd.disk_failed", "dceb35d30b124f9aa179f3bdf232f4c1", LogLevel::kCritical,
+     "the disk did not keep what was committed"},
     {"agentd.log_lost", "95ace1d5c85545e1a8545877ca6254a4", LogLevel::kWarning, "log lines were lost"},
     {"audit.cut", "2cb60bea87d04968a7152d8b03efde0e", LogLevel::kWarning,
      "an incomplete last line was cut off the audit log"},

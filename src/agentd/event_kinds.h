@@ -12,7 +12,7 @@
 
 namespace agentos::agentd {
 
-enum class LogLevel : std::uint8_t { kDebug, kInfo, kNotice, kWarning, kError };
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kNotice, kWarning, kError, kCritical };
 
 struct EventKind {
   std::string_view kind;       // as in the audit log, or narrower: "instance.oom" is an "instance.ended"

@@ -19,6 +19,7 @@ namespace {
 namespace asio = boost::asio;
 
 Result<void> syncData(int fd) {
+  if (faultFails("group_commit.sync")) return failErrno(EIO, "fdatasync of the database's log, by a fault point");
   while (::fdatasync(fd) != 0) {
     if (errno != EINTR)
       return failErrno(errno, "fdatasync of the database's log", "see the kernel log: the disk may be failing");
@@ -37,16 +38,20 @@ struct GroupCommit::Turn {
 };
 
 Result<std::unique_ptr<GroupCommit>> GroupCommit::open(asio::any_io_executor executor, const std::string& wal,
-                                                       govern::AuditLog& audit, Worker::Mode mode) {
+                                                       govern::AuditLog& audit, Lost lost, Worker::Mode mode) {
   Fd file(::open(wal.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!file) return failErrno(errno, "opening " + wal);
-  return std::unique_ptr<GroupCommit>(new GroupCommit(std::move(executor), std::move(file), audit, mode));
+  return std::unique_ptr<GroupCommit>(
+      new GroupCommit(std::move(executor), wal, std::move(file), audit, std::move(lost), mode));
 }
 
-GroupCommit::GroupCommit(asio::any_io_executor executor, Fd wal, govern::AuditLog& audit, Worker::Mode mode)
+GroupCommit::GroupCommit(asio::any_io_executor executor, std::string path, Fd wal, govern::AuditLog& audit, Lost lost,
+                         Worker::Mode mode)
     : executor_(std::move(executor)),
       wal_(std::move(wal)),
       audit_(audit),
+      path_(std::move(path)),
+      lost_(std::move(lost)),
       self_(std::make_shared<GroupCommit*>(this)),
       worker_(std::make_unique<Worker>(mode)) {}
 
@@ -75,9 +80,24 @@ void GroupCommit::begin() {
   });
 }
 
-void GroupCommit::finish(const Turns& turns, Result<void> synced) {
+// The kernel tells of a page that it could not write once, and then may call it written: after one failure no success
+// of this file's counts, whoever asks.
+Result<void> GroupCommit::settle(Result<void> synced) {
+  if (failed_) return std::unexpected(*failed_);
   // After the rows: a line never tells of a row that the machine may yet lose.
-  if (synced) synced = audit_.sync();
+  if (synced) {
+    synced = audit_.sync();
+    if (synced || synced.error().code != ErrorCode::kIo) return synced;  // what was full has room again one day
+    failed_ = std::move(synced).error();
+  } else {
+    failed_ = std::move(synced).error().within(path_);
+  }
+  if (lost_) lost_(*failed_);
+  return std::unexpected(*failed_);
+}
+
+void GroupCommit::finish(const Turns& turns, Result<void> synced) {
+  synced = settle(std::move(synced));
   faultPoint("group_commit.synced");
   for (const auto& turn : turns) {
     turn->done = true;

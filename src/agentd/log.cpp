@@ -54,6 +54,8 @@ spdlog::level::level_enum levelOf(LogLevel level) {
       return spdlog::level::info;
     case LogLevel::kWarning:
       return spdlog::level::warn;
+    case LogLevel::kCritical:
+      return spdlog::level::critical;
     case LogLevel::kError:
       break;
   }

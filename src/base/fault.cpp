@@ -38,4 +38,11 @@ void faultPoint(const char* name) {
   if (--armed.passagesLeft <= 0) std::raise(SIGKILL);
 }
 
+bool faultFails(const char* name) {
+  Armed& armed = armedFault();
+  if (armed.name.empty() || armed.name != name) [[likely]]
+    return false;
+  return --armed.passagesLeft == 0;
+}
+
 }  // namespace agentos

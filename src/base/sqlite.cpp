@@ -24,7 +24,18 @@ std::unexpected<Error> failSql(sqlite3* db, int status, std::string_view doing) 
   }
 }
 
+constexpr int kCheckpointPages = 1000;  // SQLite's own default
+
+// Of syncs only: a page that could not be written is not in the kernel's memory either.
+bool isLost(int extended) { return extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC; }
+
 }  // namespace
+
+std::unexpected<Error> Database::failed(int status, std::string_view doing) const {
+  auto error = failSql(db_, status, doing);
+  if (lost_ && isLost(sqlite3_extended_errcode(db_))) lost_(error.error());
+  return error;
+}
 
 SqlStatement::SqlStatement(SqlStatement&& other) noexcept
     : db_(other.db_), statement_(std::exchange(other.statement_, nullptr)) {}
@@ -48,7 +59,7 @@ Result<bool> SqlStatement::step() {
   if (status == SQLITE_ROW) return true;
   sqlite3_reset(statement_);  // lets go of the read snapshot
   if (status == SQLITE_DONE) return false;
-  return failSql(db_, status, sqlite3_sql(statement_));
+  return db_.failed(status, sqlite3_sql(statement_));
 }
 
 Result<void> SqlStatement::run() {
@@ -77,15 +88,37 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   sqlite3_busy_timeout(handle, 2000);
   AGENTOS_CHECK(
       db->execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
-                  "PRAGMA wal_autocheckpoint=1000; PRAGMA temp_store=MEMORY;"));
+                  "PRAGMA temp_store=MEMORY;"));
+  AGENTOS_CHECK(db->settleLog());
+  sqlite3_wal_hook(
+      handle,
+      [](void* self, sqlite3*, const char*, int pages) {
+        static_cast<Database*>(self)->checkpointAfter(pages);
+        return SQLITE_OK;
+      },
+      db.get());
   return db;
+}
+
+// Ignoring that somebody reads it, or that there is no room to unfold the log: it stays, and so do its rows.
+Result<void> Database::settleLog() {
+  const int status = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (status == SQLITE_OK || status == SQLITE_BUSY || status == SQLITE_LOCKED || status == SQLITE_FULL) return {};
+  return failed(status, "moving the write-ahead log into the database");
+}
+
+// SQLite's own would keep a failed sync to itself. Ignoring any other failure: the log stays until the next commit.
+void Database::checkpointAfter(int pages) {
+  if (pages < kCheckpointPages) return;
+  const int status = sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (status != SQLITE_OK) (void)failed(status, "moving the write-ahead log into the database");
 }
 
 Database::~Database() { sqlite3_close_v2(db_); }
 
 Result<void> Database::execute(const std::string& sql) {
   int status = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
-  if (status != SQLITE_OK) return failSql(db_, status, sql.substr(0, 60));
+  if (status != SQLITE_OK) return failed(status, sql.substr(0, 60));
   return {};
 }
 
@@ -93,8 +126,8 @@ Result<SqlStatement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
   int status =
       sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  if (status != SQLITE_OK) return failSql(db_, status, sql);
-  return SqlStatement(db_, statement);
+  if (status != SQLITE_OK) return failed(status, sql);
+  return SqlStatement(*this, statement);
 }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(db_); }

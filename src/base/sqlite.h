@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct sqlite3_stmt;
 namespace agentos {
 
 using SqlValue = std::variant<std::nullptr_t, std::int64_t, std::string>;
+
+class Database;
 
 // A prepared statement; bind, then step until false. Not shared, reset by the next bind.
 class SqlStatement {
@@ -42,7 +45,7 @@ class SqlStatement {
 
  private:
   friend class Database;
-  SqlStatement(sqlite3* db, sqlite3_stmt* statement) : db_(db), statement_(statement) {}
+  SqlStatement(const Database& db, sqlite3_stmt* statement) : db_(db), statement_(statement) {}
   void reset();
   void bind(int index, std::int64_t value);
   void bind(int index, int value) { bind(index, std::int64_t{value}); }
@@ -51,13 +54,15 @@ class SqlStatement {
   void bind(int index, const std::string& value) { bind(index, std::string_view(value)); }
   void bind(int index, const char* value) { bind(index, std::string_view(value)); }
   void bind(int index, std::nullptr_t);
-  sqlite3* db_;
+  const Database& db_;
   sqlite3_stmt* statement_;
 };
 
 class Database {
  public:
-  // ":memory:" for tests.
+  // What a process before left in the write-ahead log goes into the database itself and is synced there: it may have
+  // ended over a disk that failed, and then the log's pages are in the kernel's memory only and would never be written
+  // again. ":memory:" for tests.
   static Result<std::unique_ptr<Database>> open(const std::string& path);
   ~Database();
   Database(const Database&) = delete;
@@ -67,10 +72,20 @@ class Database {
   Result<SqlStatement> prepare(std::string_view sql);
   std::int64_t changes() const;  // rows changed by the last statement
   std::int64_t lastRowId() const;
+  // Called when a sync of the log or the database failed: commits that had returned may be gone, and a later sync that
+  // succeeds says nothing of them (fsync(2) tells of a page once). A write that failed is no such thing: it is rolled
+  // back, and its caller is told.
+  using Lost = std::function<void(const Error&)>;
+  void whenLost(Lost lost) { lost_ = std::move(lost); }
 
  private:
+  friend class SqlStatement;
   explicit Database(sqlite3* db) : db_(db) {}
+  Result<void> settleLog();
+  void checkpointAfter(int pages);
+  std::unexpected<Error> failed(int status, std::string_view doing) const;
   sqlite3* db_;
+  Lost lost_;
 };
 
 // What is committed while it lives is not waited for: it outlives this process at once, and the machine with the next

@@ -97,6 +97,43 @@ TEST_F(Crash, ASpawnerThatWasKilledComesBackAndAgentsDoNotNotice) {
   EXPECT_TRUE(eventually([&] { return agentd.status(id)["state"] == "exited"; }));
 }
 
+// The fourth time that a run waits for the disk it is refused: the request gets no answer, least of all an OK. The
+// daemon that comes after it would need a fourth time too, and has but two.
+TEST_F(Crash, ADiskThatLostACommitEndsTheDaemonAndAnswersNobody) {
+  contractOf("runner", "echo up; i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit 0");
+  contractOf("short", "echo up");
+  contractOf("second", "echo up; sleep 60");
+  ASSERT_EQ(::setenv("AGENTOS_FAULT", "group_commit.sync:4", 1), 0);
+  agentd.start();
+  ::unsetenv("AGENTOS_FAULT");
+  const std::string task = agentd.addTask("run", "runner"), id = runCycle("runner");
+  agentd.addTask("run", "short");
+  EXPECT_EQ(agentd.ctl({"wait", runCycle("short")}).status, 0);
+  const Json before = agentd.status(id);
+  const pid_t old = agentd.daemon();
+  const Json body = {{"contract", readWhole(agentd.prefix() + "/etc/agents/second.yaml")}};
+  // curl asks once; agentctl would ask the next agentd again.
+  const Answer spawn = runProgram({"/usr/bin/curl", "--silent", "--max-time", "10", "--unix-socket",
+                                   agentd.prefix() + "/run/agentd/agentd.sock", "--header",
+                                   "Content-Type: application/json", "--data", body.dump(), "http://agentd/v1/agents"});
+  EXPECT_EQ(spawn.status, 52) << "closed without a word: " << spawn.out;
+  EXPECT_EQ(spawn.out, "");
+  ASSERT_TRUE(eventually(
+      [&] {
+        const Answer info = agentd.ctl({"system", "info", "-o", "json"});
+        return info.status == 0 && info.json().value("pid", old) != old && agentd.isReady();
+      },
+      20s));
+  EXPECT_NE(agentd.log().find("what was committed may not be on disk"), std::string::npos);
+  EXPECT_NE(agentd.log().find("agentd.db-wal"), std::string::npos) << "it names the file";
+  EXPECT_NE(agentd.log().find("status 74"), std::string::npos);
+  const Json after = agentd.status(id);
+  EXPECT_EQ(after["pid"], before["pid"]);
+  ASSERT_TRUE(eventually([&] { return agentd.statusOf(task) == "done"; }));
+  EXPECT_EQ(agentd.countOutput(id, "line "), 40U) << "not a line is missing";
+  EXPECT_EQ(agentd.ctl({"audit", "verify"}).status, 0);
+}
+
 TEST_F(Crash, APausedAgentIsStillPausedAfterwards) {
   contractOf("runner", "echo up; while :; do echo tick; sleep 0.05; done");
   agentd.start();
