@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentctl/company_init.h"
 
+#include <fcntl.h>
 #include <pwd.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -10,7 +12,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <optional>
-#include <ranges>
 #include <vector>
 
 #include "base/files.h"
@@ -40,41 +41,56 @@ Result<std::string> findExample() {
               "install agentd with its examples, or leave out --example");
 }
 
-Result<void> setMode(const std::string& path, mode_t mode) {
-  if (::chmod(path.c_str(), mode) == 0) return {};
-  return failErrno(errno, "cannot set the mode of " + path);
-}
+struct Sample {
+  std::string path;  // in the company
+  bool isDirectory = false;
+  std::string bytes{};
+};
 
-Result<void> copyFile(const std::string& from, const fs::path& to) {
-  AGENTOS_TRY(auto bytes, readPath(from));
-  AGENTOS_TRY(Fd directory, openDirectory(to.parent_path().string()));
-  AGENTOS_CHECK(replaceFile(directory.get(), to.filename().string(), bytes, kFileMode));
-  return setMode(to.string(), kFileMode);
-}
-
-Result<void> makeFolder(const fs::path& path) {
-  if (::mkdir(path.c_str(), kDirectoryMode) != 0) {
-    return errno == EEXIST ? Result<void>() : failErrno(errno, "cannot make directory " + path.string());
-  }
-  return setMode(path.string(), kDirectoryMode);
-}
-
-// Over the fresh company; the example's own files win. Directories come before what is in them.
-Result<void> copyExample(const std::string& example, const std::string& directory) {
+// Directories before what is in them. Read while we still are who we are: its owner may not be able to.
+Result<std::vector<Sample>> readExample(const std::string& example) {
+  std::vector<Sample> samples;
   try {
     for (const auto& entry : fs::recursive_directory_iterator(example)) {
-      auto target = fs::path(directory) / fs::relative(entry.path(), example);
-      if (entry.is_directory()) {
-        AGENTOS_CHECK(makeFolder(target));
-      } else if (entry.is_regular_file() && entry.path().filename() != ".gitkeep") {
-        AGENTOS_CHECK(copyFile(entry.path().string(), target));
+      Sample sample{fs::relative(entry.path(), example).string(), entry.is_directory()};
+      if (!sample.isDirectory) {
+        if (!entry.is_regular_file() || entry.path().filename() == ".gitkeep") continue;
+        AGENTOS_TRY(sample.bytes, readPath(entry.path().string()));
       }
+      samples.push_back(std::move(sample));
     }
   } catch (const fs::filesystem_error& problem) {
-    return failErrno(problem.code().value(), "copying the example: " + problem.path1().string());
+    return failErrno(problem.code().value(), "reading the example: " + problem.path1().string());
+  }
+  return samples;
+}
+
+Result<void> setMode(int root, const std::string& path, int flags, mode_t mode) {
+  AGENTOS_TRY(const Fd file, openBeneath(root, path, O_RDONLY | O_NONBLOCK | flags));
+  return ::fchmod(file.get(), mode) == 0 ? Result<void>() : failErrno(errno, "cannot set the mode of " + path);
+}
+
+// Over the fresh company; the example's own files win.
+Result<void> writeExample(const std::vector<Sample>& samples, int root) {
+  for (const Sample& sample : samples) {
+    if (sample.isDirectory) {
+      AGENTOS_CHECK(makeDirectoriesBeneath(root, sample.path, kDirectoryMode));
+      AGENTOS_CHECK(setMode(root, sample.path, O_DIRECTORY, kDirectoryMode));
+      continue;
+    }
+    const fs::path path(sample.path);
+    const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
+    AGENTOS_TRY(const Fd directory, openBeneath(root, folder, O_RDONLY | O_DIRECTORY));
+    AGENTOS_CHECK(replaceFile(directory.get(), path.filename().string(), sample.bytes, kFileMode));
+    AGENTOS_CHECK(setMode(directory.get(), path.filename().string(), 0, kFileMode));
   }
   return {};
 }
+
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
 
 Result<std::optional<Owner>> findOwner(const std::string& name) {
   const std::string wanted = name.empty() && ::geteuid() == 0 ? "agentd" : name;
@@ -89,9 +105,97 @@ Result<std::optional<Owner>> findOwner(const std::string& name) {
               "name one that is there, or make it: useradd --system " + name);
 }
 
+// For files this thread is its owner, as long as this lives: without root's capabilities, too (setfsuid(2)).
+class AsOwner {
+ public:
+  explicit AsOwner(const std::optional<Owner>& owner) : active_(owner && ::geteuid() == 0) {
+    if (!active_) return;
+    ::setfsgid(owner->gid);
+    ::setfsuid(owner->uid);
+    held_ = ::setfsuid(static_cast<uid_t>(-1)) == static_cast<int>(owner->uid);
+  }
+  ~AsOwner() {
+    if (!active_) return;
+    ::setfsuid(0);
+    ::setfsgid(0);
+  }
+  AsOwner(const AsOwner&) = delete;
+  AsOwner& operator=(const AsOwner&) = delete;
+  bool held() const { return held_; }  // the calls themselves tell no failure
+
+ private:
+  bool active_, held_ = true;
+};
+
+bool isRootsDirectory(const struct stat& info) {
+  return info.st_uid == 0 && ((info.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (info.st_mode & S_ISVTX) != 0);
+}
+
+// Nobody but root can put something else in the place of a part of the path.
+bool isRootsPath(const fs::path& path) {
+  fs::path prefix;
+  for (const auto& part : path.parent_path()) {
+    struct stat info{};
+    prefix /= part;
+    if (::lstat(prefix.c_str(), &info) != 0) return false;
+    if (S_ISLNK(info.st_mode) ? info.st_uid != 0 : !isRootsDirectory(info)) return false;
+  }
+  return true;
+}
+
+// The path leads to the open directory, and nobody but root could have led it elsewhere meanwhile. One look at the last
+// part: a link of root's, or the directory itself.
+bool rootChose(const std::string& directory, const struct stat& opened) {
+  std::error_code error;
+  const auto named = fs::absolute(directory, error).lexically_normal(), real = fs::canonical(directory, error);
+  struct stat last{};
+  if (error || ::lstat(named.c_str(), &last) != 0) return false;
+  const bool meant =
+      S_ISLNK(last.st_mode) ? last.st_uid == 0 : last.st_dev == opened.st_dev && last.st_ino == opened.st_ino;
+  return meant && isRootsPath(named) && isRootsPath(real);
+}
+
+// The directory itself, made when it is absent.
+struct Place {
+  Fd fd;
+  bool isNew = false;
+};
+Result<Place> openPlace(const std::string& directory) {
+  std::error_code error;
+  const auto path = fs::absolute(directory, error).lexically_normal();
+  const auto trimmed = path.has_filename() ? path : path.parent_path();
+  AGENTOS_TRY(const Fd parent, makeDirectories(trimmed.parent_path().string(), 0755));
+  const std::string name = trimmed.filename().empty() ? "." : trimmed.filename().string();
+  Place place;
+  place.isNew = ::mkdirat(parent.get(), name.c_str(), kDirectoryMode) == 0;
+  if (!place.isNew && errno != EEXIST) return failErrno(errno, "cannot make directory " + directory);
+  const int follow = place.isNew ? O_NOFOLLOW : 0;
+  place.fd = Fd(::openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow));
+  if (!place.fd) return failErrno(errno, "cannot open " + directory);
+  return place;
+}
+
+// While it is empty: later its owner may put a link in the place of anything in it.
+Result<void> give(const Place& place, const std::string& directory, const Owner& owner) {
+  struct stat info{};
+  if (::fstat(place.fd.get(), &info) != 0) return failErrno(errno, "cannot look at " + directory);
+  if (info.st_uid == owner.uid && info.st_gid == owner.gid) return {};
+  AGENTOS_TRY(const auto names, listDirectory(place.fd.get()));
+  if (!names.empty()) return {};  // refused where the company would be made
+  if (!place.isNew && info.st_uid != owner.uid && !rootChose(directory, info)) {
+    return fail(
+        ErrorCode::kDenied,
+        directory + " is uid " + std::to_string(info.st_uid) +
+            "'s, and somebody other than root can change where that path leads",
+        "chown " + std::to_string(owner.uid) + " the directory that is meant, or name one that is not there yet");
+  }
+  if (::fchown(place.fd.get(), owner.uid, owner.gid) == 0) return {};
+  return failErrno(errno, "cannot give " + directory + " to uid " + std::to_string(owner.uid), "do it as root");
+}
+
 // acl(5) in its on-disk form (linux/posix_acl_xattr.h): what is made in the directory from now on is the group's to
 // read and write, whatever the umask of the person who makes it.
-void shareWithGroup(const std::string& directory, gid_t group) {
+void shareWithGroup(int directory, gid_t group) {
   struct Entry {
     std::uint16_t tag, perm;
     std::uint32_t id;
@@ -103,44 +207,37 @@ void shareWithGroup(const std::string& directory, gid_t group) {
   } acl{2, {Entry{0x01, 7, kNoId}, {0x04, 7, kNoId}, {0x08, 7, group}, {0x10, 7, kNoId}, {0x20, 0, kNoId}}};
   // A file system without ACLs still has the setgid bit and agentd's own umask; `company doctor` finds what people made
   // unreadable there.
-  [[maybe_unused]] auto set = ::setxattr(directory.c_str(), "system.posix_acl_default", &acl, sizeof acl, 0);
+  [[maybe_unused]] auto set = ::fsetxattr(directory, "system.posix_acl_default", &acl, sizeof acl, 0);
 }
 
-Result<void> giveTo(const std::string& path, const Owner& owner) {
-  struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0) return failErrno(errno, "cannot look at " + path);
-  if (::lchown(path.c_str(), owner.uid, owner.gid) != 0) {
-    return failErrno(errno, "cannot give " + path + " to uid " + std::to_string(owner.uid), "do it as root");
+Result<void> shareTree(int directory, gid_t group) {
+  shareWithGroup(directory, group);
+  AGENTOS_TRY(const auto names, listDirectory(directory));
+  for (const auto& name : names) {
+    const Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (below) AGENTOS_CHECK(shareTree(below.get(), group));
   }
-  if (S_ISLNK(info.st_mode)) return {};
-  if (S_ISDIR(info.st_mode)) shareWithGroup(path, owner.gid);
-  return setMode(path, info.st_mode & 07777);  // chown takes the setgid bit away
+  return {};
 }
 
 }  // namespace
 
-Result<void> giveAllTo(const std::string& directory, const Owner& owner) {
-  std::vector<std::string> paths = {directory};
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(directory)) paths.push_back(entry.path().string());
-  } catch (const fs::filesystem_error& problem) {
-    return failErrno(problem.code().value(), "giving away " + problem.path1().string());
-  }
-  for (const auto& path : std::views::reverse(paths)) AGENTOS_CHECK(giveTo(path, owner));
-  return {};
-}
-
 Result<void> makeCompany(const NewCompany& wanted) {
-  AGENTOS_TRY(auto owner, findOwner(wanted.user));
-  std::string example;
+  AGENTOS_TRY(const auto owner, findOwner(wanted.user));
+  std::vector<Sample> samples;
   if (wanted.example) {
-    AGENTOS_TRY(example, findExample());
+    AGENTOS_TRY(const auto example, findExample());
+    AGENTOS_TRY(samples, readExample(example));
   }
-  auto name = wanted.name.empty() ? lastPart(wanted.directory) : wanted.name;
-  AGENTOS_CHECK(company::Company::init(wanted.directory, name, wanted.timezone));
-  if (wanted.example) AGENTOS_CHECK(copyExample(example, wanted.directory));
-  if (!owner) return {};
-  return giveAllTo(wanted.directory, *owner);
+  const auto name = wanted.name.empty() ? lastPart(wanted.directory) : wanted.name;
+  AGENTOS_CHECK(company::Company::checkNew(name, wanted.timezone));
+  AGENTOS_TRY(const Place place, openPlace(wanted.directory));
+  if (owner) AGENTOS_CHECK(give(place, wanted.directory, *owner));
+  const AsOwner asOwner(owner);
+  if (!asOwner.held()) return fail(ErrorCode::kDenied, "cannot act as uid " + std::to_string(owner->uid));
+  AGENTOS_CHECK(company::Company::fill(place.fd.get(), wanted.directory, name, wanted.timezone));
+  AGENTOS_CHECK(writeExample(samples, place.fd.get()));
+  return owner ? shareTree(place.fd.get(), owner->gid) : Result<void>();
 }
 
 }  // namespace agentos::agentctl

@@ -18,14 +18,9 @@ struct NewCompany {
 };
 
 // Makes the company in an empty or absent directory (kExists otherwise), with the example's files when they are wanted.
+// Its owner may be hostile and put links where root is about to write: root opens the directory, gives it away while it
+// is empty, and does all the rest with the owner's own rights, beneath that directory. A directory of somebody else's
+// is given away only when nobody but root could have chosen which one the path leads to.
 Result<void> makeCompany(const NewCompany& wanted);
-
-struct Owner {
-  uid_t uid = 0;
-  gid_t gid = 0;
-};
-// What lies in a directory before the directory itself: from then on its owner may put a link in the place of anything
-// in it, and this is done by root.
-Result<void> giveAllTo(const std::string& directory, const Owner& owner);
 
 }  // namespace agentos::agentctl

@@ -147,25 +147,32 @@ Result<std::unique_ptr<Company>> Company::open(const std::string& path) {
   return company;
 }
 
-Result<void> Company::init(const std::string& path, const std::string& name, const std::string& timezone) {
+Result<void> Company::checkNew(const std::string& name, const std::string& timezone) {
   AGENTOS_CHECK(Zone::find(timezone));
-  if (!parseCompanySettings(settingsText(name, timezone), "company.yaml")) {
-    return fail(ErrorCode::kInvalidArgument, "'" + name + "' is no name for a company", "a text that is not empty");
-  }
+  if (parseCompanySettings(settingsText(name, timezone), "company.yaml")) return {};
+  return fail(ErrorCode::kInvalidArgument, "'" + name + "' is no name for a company", "a text that is not empty");
+}
+
+Result<void> Company::init(const std::string& path, const std::string& name, const std::string& timezone) {
+  AGENTOS_CHECK(checkNew(name, timezone));
   AGENTOS_TRY(const Fd root, makeDirectories(path, kDirectoryMode));
-  AGENTOS_TRY(const auto names, listDirectory(root.get()));
+  return fill(root.get(), path, name, timezone);
+}
+
+Result<void> Company::fill(int root, const std::string& path, const std::string& name, const std::string& timezone) {
+  AGENTOS_TRY(const auto names, listDirectory(root));
   if (!names.empty()) {
     return fail(ErrorCode::kExists, path + " is not empty: it holds " + names.front(), "an empty or a new directory");
   }
-  if (::fchmod(root.get(), kDirectoryMode) != 0) return failErrno(errno, "cannot set the mode of " + path);
-  AGENTOS_CHECK(makeTree(root.get()));
-  AGENTOS_CHECK(makeRuntime(root.get()));
+  if (::fchmod(root, kDirectoryMode) != 0) return failErrno(errno, "cannot set the mode of " + path);
+  AGENTOS_CHECK(makeTree(root));
+  AGENTOS_CHECK(makeRuntime(root));
   for (const StarterFile& file : kStarters) {
-    AGENTOS_TRY(const Fd directory, openBeneath(root.get(), std::string(file.directory), O_RDONLY | O_DIRECTORY));
+    AGENTOS_TRY(const Fd directory, openBeneath(root, std::string(file.directory), O_RDONLY | O_DIRECTORY));
     AGENTOS_CHECK(createFile(directory.get(), std::string(file.name), file.text, kFileMode));
   }
   // Last: what has company.yaml is a whole company.
-  return createFile(root.get(), "company.yaml", settingsText(name, timezone), kFileMode);
+  return createFile(root, "company.yaml", settingsText(name, timezone), kFileMode);
 }
 
 int Company::tasksFd(TaskStatus status) const { return tasks_[static_cast<std::size_t>(status)].get(); }

@@ -39,6 +39,9 @@ class Company {
   static Result<std::unique_ptr<Company>> open(const std::string& path);
   // A new one in an empty or absent directory (kExists otherwise).
   static Result<void> init(const std::string& path, const std::string& name, const std::string& timezone);
+  // The two halves of it, for who opens the directory as one user and fills it as another.
+  static Result<void> checkNew(const std::string& name, const std::string& timezone);
+  static Result<void> fill(int root, const std::string& path, const std::string& name, const std::string& timezone);
 
   const std::string& path() const { return path_; }
   int rootFd() const { return root_.get(); }

@@ -111,25 +111,6 @@ TEST_F(CompanyUse, QuotesWhatYamlWouldMistake) {
   EXPECT_EQ(said->find("company")->scalar, odd);
 }
 
-// An owner who has a directory before root is done in it swaps what root goes to next.
-TEST(GiveAllTo, GivesADirectoryAfterWhatIsInIt) {
-  if (::getuid() != 0) GTEST_SKIP() << "giving files away needs root";
-  const test::ScratchDirectory scratch;
-  const std::string top = scratch.path() + "/top", below = top + "/below";
-  std::filesystem::create_directories(below);
-  for (int i = 0; i < 3000; ++i) std::ofstream(below + "/" + std::to_string(i)) << "x";
-  ASSERT_TRUE(giveAllTo(top, {1234, 1234}));
-  auto changed = [](const std::string& path) {
-    struct stat info{};
-    EXPECT_EQ(::stat(path.c_str(), &info), 0);
-    EXPECT_EQ(info.st_uid, 1234U);
-    return std::pair(info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
-  };
-  auto last = changed(below);
-  EXPECT_LE(last, changed(top));
-  for (int i = 0; i < 3000; ++i) ASSERT_LE(changed(below + "/" + std::to_string(i)), last) << i;
-}
-
 // What a person makes in it with the usual umask is the group's too.
 TEST_F(CompanyUse, ACompanyIsTheGroupsToWrite) {
   if (::getuid() != 0) GTEST_SKIP() << "giving files away needs root";
