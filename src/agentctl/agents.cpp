@@ -46,6 +46,15 @@ std::string describeRun(const Json& value) {
   return describeEnd(value);
 }
 
+// "pids 12, memory_high 3"
+std::string limitsMet(const Json& value) {
+  std::string text;
+  const Json* met = findField(value, "limits_met");
+  if (met == nullptr || !met->is_object()) return text;
+  for (const auto& one : met->items()) text += (text.empty() ? "" : ", ") + one.key() + " " + dumpJson(one.value());
+  return text;
+}
+
 const std::vector<Column>& statusRows() {
   static const std::vector<Column> rows = {
       {"Instance", field("id")},
@@ -68,6 +77,7 @@ const std::vector<Column>& statusRows() {
       {"Cost", [](const Json& v) { return usdOf(v, "cost_micro_usd"); }},
       {"Memory peak", [](const Json& v) { return bytesOf(v, "exit.memory_peak"); }},
       {"Adopted", [](const Json& v) { return isTrue(v, "adopted") ? "yes, found running by this agentd" : ""; }},
+      {"Limits met", limitsMet},
       {"Enforced", field("enforcement.enforced")},
       {"Substituted", field("enforcement.substituted")},
       {"Not enforced", field("enforcement.missing")},

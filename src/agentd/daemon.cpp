@@ -158,6 +158,7 @@ SupervisorSettings Daemon::supervisorSettings() {
   settings.disk = diskOf(world_.alarms);
   if (settings.disk == Worker::Mode::kInline) settings.spareDirectories = 0;
   settings.machine = [this] { return machineOf(platform_, models_, config_.policy); };
+  settings.groups = [this] { return platform_.cgroupRoot; };
   settings.runtime = [this] { return runtimeSide(); };
   return settings;
 }

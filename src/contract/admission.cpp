@@ -85,12 +85,18 @@ class Judge {
 
   void judgeValue(const std::string& path, const std::string& demand) {
     using Method = void (Judge::*)(const std::string&, const std::string&);
-    static constexpr std::array<std::pair<std::string_view, Method>, 14> kMethods = {
+    static constexpr std::array<std::pair<std::string_view, Method>, 20> kMethods = {
         {{"class.latency", &Judge::latency},
          {"capabilities", &Judge::capabilities},
          {"compute.cpu", &Judge::cpu},
          {"compute.mem", &Judge::memory},
+         {"compute.mem_high", &Judge::memoryHigh},
+         {"compute.cpu_weight", &Judge::cpuWeight},
          {"compute.pids", &Judge::pids},
+         {"compute.io_max.read", &Judge::ioMax},
+         {"compute.io_max.write", &Judge::ioMax},
+         {"compute.io_max.read_ops", &Judge::ioMax},
+         {"compute.io_max.write_ops", &Judge::ioMax},
          {"compute.io_weight", &Judge::ioWeight},
          {"compute.disk", &Judge::disk},
          {"compute.swap", &Judge::swap},
@@ -160,6 +166,9 @@ class Judge {
     }
     limit(path, demand, "memory", "memory.max");
   }
+  void memoryHigh(const std::string& path, const std::string& demand) { limit(path, demand, "memory", "memory.high"); }
+  void cpuWeight(const std::string& path, const std::string& demand) { limit(path, demand, "cpu", "cpu.weight"); }
+  void ioMax(const std::string& path, const std::string& demand) { limit(path, demand, "io", "io.max"); }
   void pids(const std::string& path, const std::string& demand) { limit(path, demand, "pids", "pids.max"); }
   void ioWeight(const std::string& path, const std::string& demand) { limit(path, demand, "io", "io.weight"); }
   void swap(const std::string& path, const std::string& demand) {

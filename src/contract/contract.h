@@ -34,9 +34,18 @@ struct Slo {
   bool operator==(const Slo&) const = default;
 };
 
+// Most of the disk's work at once; unset: as much as there is.
+struct IoMax {
+  std::optional<Bytes> read, write;               // in a second
+  std::optional<std::int64_t> readOps, writeOps;  // in a second
+  bool operator==(const IoMax&) const = default;
+};
+
 struct Compute {
   std::optional<MilliCpu> cpu;
-  std::optional<Bytes> mem, gpuMem, disk, swap;
+  std::optional<Bytes> mem, memHigh, gpuMem, disk, swap;
+  std::optional<std::int64_t> cpuWeight;  // 1 … 10000; unset: by the latency class
+  IoMax ioMax;
   std::optional<std::int64_t> pids;      // 1 … 4194304; unset: kWishedPids
   std::optional<std::int64_t> ioWeight;  // 1 … 10000; unset: kWishedIoWeight
   bool operator==(const Compute&) const = default;

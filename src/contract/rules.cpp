@@ -40,6 +40,7 @@ class Rules {
     capsGrow();
     memoryFitsContext();
     scratchFitsDisk();
+    slowedBeforeEnded();
     nobodyAboveOrBeforeItself();
     childrenAreNamedAndCounted();
   }
@@ -158,6 +159,13 @@ class Rules {
     if (!scratch || !disk || *scratch <= *disk) return;
     clash("workspace.scratch", formatBytes(*scratch) + " is more than compute.disk (" + formatBytes(*disk) + ")",
           "at most compute.disk");
+  }
+
+  void slowedBeforeEnded() const {
+    const auto &high = contract_.compute.memHigh, &most = contract_.compute.mem;
+    if (!high || !most || *high < *most) return;
+    clash("compute.mem_high", formatBytes(*high) + " is not less than compute.mem (" + formatBytes(*most) + ")",
+          "less than compute.mem: beyond that nothing is slowed down, it is ended");
   }
 
   void nobodyAboveOrBeforeItself() const {

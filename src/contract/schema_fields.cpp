@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t kMiB = 1LL << 20;
 constexpr std::int64_t kMaxSize = 1LL << 50;
+// Less than this a second, and a program does not even start within a minute.
+constexpr std::int64_t kLeastIo = 64LL << 10, kLeastOps = 10, kMostOps = 1'000'000'000;
 constexpr std::int64_t kUsd = 1'000'000;
 constexpr std::int64_t kMaxTokens = 100'000'000;
 
@@ -147,6 +149,11 @@ std::vector<Field> resourceFields() {
       key("compute.cpu", Shape{Kind::kCpu, 1, 1'024'000, nullptr, {}}, "Cores (cpu.max).",
           [](auto& c) -> auto& { return c.compute.cpu; }),
       key("compute.mem", size(), "Memory (memory.max).", [](auto& c) -> auto& { return c.compute.mem; }),
+      key("compute.mem_high", size(), "Memory beyond which it is slowed down and reclaimed from (memory.high).",
+          [](auto& c) -> auto& { return c.compute.memHigh; }),
+      key("compute.cpu_weight", integer(1, 10'000),
+          "Share of busy processors (cpu.weight); without it by class.latency: HRT 400, SRT 200, DT 50.",
+          [](auto& c) -> auto& { return c.compute.cpuWeight; }),
       key("compute.gpu_mem", size(), "Memory of a GPU.", [](auto& c) -> auto& { return c.compute.gpuMem; }),
       {"compute.pids", integer(1, 4'194'304), "Processes and threads at once (pids.max).", false,
        [](Contract& c, const YamlNode& node) { bind::assign(c.compute.pids, node); },
@@ -154,6 +161,14 @@ std::vector<Field> resourceFields() {
       {"compute.io_weight", integer(1, 10'000), "Share of the disk's time (io.weight).", false,
        [](Contract& c, const YamlNode& node) { bind::assign(c.compute.ioWeight, node); },
        [](const Contract& c) { return Json(c.compute.ioWeight.value_or(kWishedIoWeight)); }},
+      map("compute.io_max", "Most that it may ask of the disks of its files, in a second (io.max)."),
+      key("compute.io_max.read", size(kLeastIo), "Bytes read.", [](auto& c) -> auto& { return c.compute.ioMax.read; }),
+      key("compute.io_max.write", size(kLeastIo), "Bytes written.",
+          [](auto& c) -> auto& { return c.compute.ioMax.write; }),
+      key("compute.io_max.read_ops", integer(kLeastOps, kMostOps), "Reads.",
+          [](auto& c) -> auto& { return c.compute.ioMax.readOps; }),
+      key("compute.io_max.write_ops", integer(kLeastOps, kMostOps), "Writes.",
+          [](auto& c) -> auto& { return c.compute.ioMax.writeOps; }),
       key("compute.disk", size(), "Disk space in all that the agent writes.",
           [](auto& c) -> auto& { return c.compute.disk; }),
       key("compute.swap", size(0), "Swap (memory.swap.max); 0 for none.",

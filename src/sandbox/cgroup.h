@@ -51,8 +51,9 @@ Result<void> removeInstanceGroups(int keeper, const InstanceId& id);
 
 // Writes the limits that the controllers can hold into pay/ (and a small one into sup/), and says what holds, what
 // stands in, and what is not there.
+// `disks`: those that limits.ioMax is for, as disksOf (disks.h) names them.
 Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers,
-                                const Limits& limits);
+                                const Limits& limits, const std::vector<std::string>& disks);
 
 // cpu.max.burst: as much as the quota, so that what a period left may be used once. Nothing without a quota.
 Result<void> allowBurst(const InstanceGroups& groups, const std::set<std::string>& controllers, const Limits& limits,

@@ -24,6 +24,7 @@ class Fields {
     if (!fits<Number>(*value)) return refuse(key, "a whole number in its range"), Number{0};
     return value->get<Number>();
   }
+  std::uint64_t numberOrNone(const char* key) { return object_.contains(key) ? number<std::uint64_t>(key) : 0; }
   std::optional<int> optional(const char* key) {
     const Json* value = find(key);
     if (value == nullptr || value->is_null()) return std::nullopt;
@@ -104,6 +105,10 @@ Result<ExitRecord> parseExitRecord(std::string_view text) {
   record.cpuUsec = fields.number<std::uint64_t>("cpu_usec");
   record.memoryPeak = fields.number<std::uint64_t>("memory_peak");
   record.oomKills = fields.number<std::uint64_t>("oom_kills");
+  // An agent-init of an earlier version does not say them.
+  record.memoryHigh = fields.numberOrNone("memory_high");
+  record.pidsRefused = fields.numberOrNone("pids_refused");
+  record.throttledUsec = fields.numberOrNone("throttled_usec");
   if (record.code && record.signal) fields.refuse("code", "null beside a signal");
   AGENTOS_CHECK(fields.result());
   return record;
@@ -122,7 +127,10 @@ Json exitRecordJson(const ExitRecord& record) {
               {"ran_ns", record.ranNs},
               {"cpu_usec", record.cpuUsec},
               {"memory_peak", record.memoryPeak},
-              {"oom_kills", record.oomKills}};
+              {"oom_kills", record.oomKills},
+              {"memory_high", record.memoryHigh},
+              {"pids_refused", record.pidsRefused},
+              {"throttled_usec", record.throttledUsec}};
 }
 
 Result<LaunchFacts> parseLaunchFacts(std::string_view line) {

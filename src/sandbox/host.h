@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "sandbox/breach.h"
 #include "sandbox/cloner.h"
+#include "sandbox/cpus.h"
 #include "sandbox/idmap.h"
 #include "sandbox/net_pool.h"
 #include "sandbox/policy.h"
@@ -34,6 +35,7 @@ struct Host {
   std::unique_ptr<RecordWriter> records;
   std::shared_ptr<NetPool> networks;
   std::unique_ptr<Cloner> cloner;
+  CpuTurns cpus = CpuTurns::ofThisProcess();
 
   // A room of a class that is held (HRT, DT) also has its scheduling held.
   const Fd& seccompFor(const RoomPlan& plan) const {

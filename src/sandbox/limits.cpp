@@ -30,6 +30,18 @@ class LimitWriter {
     return {};
   }
 
+  // The same for a file with a line a disk.
+  Result<void> holdLine(const char* file, const std::string& line) {
+    AGENTOS_CHECK(writeGroupFile(pay_, file, line));
+    AGENTOS_TRY(auto back, readGroupFile(pay_, file));
+    for (auto one : split(back, '\n')) {
+      if (trim(one) != line) continue;
+      said_.enforced.push_back(std::string(file) + "=" + line);
+      return {};
+    }
+    return fail(ErrorCode::kSandboxCgroup, std::string(file) + " has no line \"" + line + "\" after it was written");
+  }
+
   bool has(const std::string& controller, const char* file) const {
     return controllers_.contains(controller) && hasGroupFile(pay_, file);
   }
@@ -75,6 +87,11 @@ Result<void> holdMemory(LimitWriter& writer, const Limits& limits) {
   } else if (limits.memory) {
     AGENTOS_CHECK(writer.hold("memory.max", pages(*limits.memory)));
   }
+  if (limits.memoryHigh && !writer.has("memory", "memory.high")) {
+    writer.miss("memory high", "memory");
+  } else if (limits.memoryHigh) {
+    AGENTOS_CHECK(writer.hold("memory.high", pages(*limits.memoryHigh)));
+  }
   if (!limits.swap && !limits.memory) return {};
   if (writer.has("memory", "memory.swap.max")) {
     // A memory limit without a word on swap means none: else the limit only moves the overflow to disk.
@@ -92,10 +109,30 @@ Result<void> holdPids(LimitWriter& writer, const Limits& limits, Enforcement& sa
   return {};
 }
 
-Result<void> holdIo(LimitWriter& writer, const Limits& limits) {
+Result<void> holdIoWeight(LimitWriter& writer, const Limits& limits) {
   if (!limits.ioWeight) return {};
   if (writer.has("io", "io.weight")) return writer.hold("io.weight", "default " + std::to_string(*limits.ioWeight));
   writer.miss("io weight", "io");
+  return {};
+}
+
+// As the kernel says it again: every key, in its order.
+std::string formatIoMax(const IoMax& most) {
+  auto text = [](const auto& value) { return value ? std::to_string(*value) : std::string("max"); };
+  auto bytes = [](const auto& value) { return value ? std::to_string(value->count) : std::string("max"); };
+  return "rbps=" + bytes(most.read) + " wbps=" + bytes(most.write) + " riops=" + text(most.readOps) +
+         " wiops=" + text(most.writeOps);
+}
+
+Result<void> holdIoMax(LimitWriter& writer, const Limits& limits, const std::vector<std::string>& disks,
+                       Enforcement& said) {
+  if (!limits.ioMax.any()) return {};
+  if (!writer.has("io", "io.max")) {
+    writer.miss("io max", "io");
+    return {};
+  }
+  if (disks.empty()) said.missing.emplace_back("io max (the files of the room are on no disk of this machine)");
+  for (const auto& disk : disks) AGENTOS_CHECK(writer.holdLine("io.max", disk + " " + formatIoMax(limits.ioMax)));
   return {};
 }
 
@@ -116,15 +153,16 @@ Result<void> allowBurst(const InstanceGroups& groups, const std::set<std::string
 }
 
 Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std::string>& controllers,
-                                const Limits& limits) {
+                                const Limits& limits, const std::vector<std::string>& disks) {
   Enforcement said;
   LimitWriter writer(groups.pay.get(), controllers, said);
   AGENTOS_CHECK(holdCpu(writer, limits));
   AGENTOS_CHECK(holdMemory(writer, limits));
   AGENTOS_CHECK(holdPids(writer, limits, said));
-  AGENTOS_CHECK(holdIo(writer, limits));
+  AGENTOS_CHECK(holdIoWeight(writer, limits));
+  AGENTOS_CHECK(holdIoMax(writer, limits, disks, said));
   holdSup(groups.sup.get(), controllers);
-  if (limits.scratchQuota) said.missing.push_back("disk (no quota on the scratch directory's file system)");
+  if (limits.scratchQuota) said.missing.push_back("scratch (no quota on the scratch directory's file system)");
   return said;
 }
 

@@ -146,6 +146,18 @@ Result<void> checkLimits(const Ceilings& ceilings, Limits& limits) {
   if (limits.memory && (limits.memory->count < (1 << 20) || limits.memory->count > (std::uint64_t{1} << 50))) {
     return invalid("a memory limit of " + std::to_string(limits.memory->count) + " bytes", "1 MiB to 1 PiB");
   }
+  const IoMax& io = limits.ioMax;
+  constexpr std::int64_t kMostOps = 1'000'000'000;
+  AGENTOS_CHECK(inRange("reads in a second", io.readOps, kMostOps));
+  AGENTOS_CHECK(inRange("writes in a second", io.writeOps, kMostOps));
+  for (const auto& bytes : {io.read, io.write}) {
+    if (bytes && (bytes->count == 0 || bytes->count > (std::uint64_t{1} << 50)))
+      return invalid("an io limit of " + std::to_string(bytes->count) + " bytes in a second", "1 byte to 1 PiB");
+  }
+  AGENTOS_CHECK(inRange("processors to see", limits.cpus, 1024));
+  if (limits.memoryHigh &&
+      (limits.memoryHigh->count < (1 << 20) || limits.memoryHigh->count > (std::uint64_t{1} << 50)))
+    return invalid("a memory high mark of " + std::to_string(limits.memoryHigh->count) + " bytes", "1 MiB to 1 PiB");
   if (limits.swap && limits.swap->count > (std::uint64_t{1} << 50)) return invalid("a swap limit over 1 PiB", "less");
   return {};
 }

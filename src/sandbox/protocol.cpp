@@ -92,6 +92,19 @@ void putLimits(Writer& out, const Limits& limits) {
   putOptional(out, limits.scratchQuota, bytes);
 }
 
+bool hasNewerLimits(const Limits& limits) { return limits.memoryHigh || limits.ioMax.any() || limits.cpus; }
+
+void putNewerLimits(Writer& out, const Limits& limits) {
+  auto bytes = [&](Bytes value) { out.u64(value.count); };
+  auto number = [&](std::int64_t value) { out.i64(value); };
+  putOptional(out, limits.memoryHigh, bytes);
+  putOptional(out, limits.ioMax.read, bytes);
+  putOptional(out, limits.ioMax.write, bytes);
+  putOptional(out, limits.ioMax.readOps, number);
+  putOptional(out, limits.ioMax.writeOps, number);
+  putOptional(out, limits.cpus, number);
+}
+
 Limits getLimits(Reader& in) {
   auto bytes = [&] { return Bytes{in.u64()}; };
   auto number = [&] { return in.i64(); };
@@ -104,6 +117,17 @@ Limits getLimits(Reader& in) {
   limits.ioWeight = getOptional(in, number);
   limits.scratchQuota = getOptional(in, bytes);
   return limits;
+}
+
+void getNewerLimits(Reader& in, Limits& limits) {
+  auto bytes = [&] { return Bytes{in.u64()}; };
+  auto number = [&] { return in.i64(); };
+  limits.memoryHigh = getOptional(in, bytes);
+  limits.ioMax.read = getOptional(in, bytes);
+  limits.ioMax.write = getOptional(in, bytes);
+  limits.ioMax.readOps = getOptional(in, number);
+  limits.ioMax.writeOps = getOptional(in, number);
+  limits.cpus = getOptional(in, number);
 }
 
 // Bits of a mount's last byte, which was a boolean before there were overlays: both sides of an upgrade read the rest.
@@ -139,14 +163,16 @@ InstanceId getInstance(Reader& in) {
 }
 
 // At the end, and only where there is something to say: a side of the version before takes the rest as it is.
-void putScheduling(Writer& out, const RoomPlan& plan) {
-  if (!plan.realTime && !plan.batch && !plan.cpuBurst) return;
+void putNewer(Writer& out, const RoomPlan& plan) {
+  const bool limits = hasNewerLimits(plan.limits);
+  if (!plan.realTime && !plan.batch && !plan.cpuBurst && !limits) return;
   out.boolean(plan.batch), out.boolean(plan.cpuBurst);
   putOptional(out, plan.realTime,
               [&](const Reservation& one) { out.i64(one.runtimeNs), out.i64(one.deadlineNs), out.i64(one.periodNs); });
+  if (limits) putNewerLimits(out, plan.limits);
 }
 
-void getScheduling(Reader& in, RoomPlan& plan) {
+void getNewer(Reader& in, RoomPlan& plan) {
   if (!in.more()) return;
   plan.batch = in.boolean(), plan.cpuBurst = in.boolean();
   plan.realTime = getOptional(in, [&] {
@@ -154,6 +180,7 @@ void getScheduling(Reader& in, RoomPlan& plan) {
     one.runtimeNs = in.i64(), one.deadlineNs = in.i64(), one.periodNs = in.i64();
     return one;
   });
+  if (in.more()) getNewerLimits(in, plan.limits);
 }
 
 void putPlan(Writer& out, const RoomPlan& plan) {
@@ -169,7 +196,7 @@ void putPlan(Writer& out, const RoomPlan& plan) {
   out.i64(plan.logKeep);
   out.boolean(plan.nestedUserns);
   out.string(plan.launchRecord);
-  putScheduling(out, plan);
+  putNewer(out, plan);
 }
 
 RoomPlan getPlan(Reader& in) {
@@ -189,7 +216,7 @@ RoomPlan getPlan(Reader& in) {
   plan.logKeep = in.i64();
   plan.nestedUserns = in.boolean();
   plan.launchRecord = in.string();
-  getScheduling(in, plan);
+  getNewer(in, plan);
   return plan;
 }
 
@@ -342,6 +369,8 @@ std::string_view nameOf(RequestKind kind) {
       return "freeze all";
     case RequestKind::kKillAll:
       return "kill all";
+    case RequestKind::kWatchLimits:
+      return "watch-limits";
   }
   return "unknown";
 }
@@ -374,8 +403,8 @@ Result<Request> unpackRequest(Packet& packet) {
   std::string body;
   AGENTOS_TRY(Header header, unpack(packet, body));
   if (header.kind < std::to_underlying(RequestKind::kPlatform) ||
-      header.kind > std::to_underlying(RequestKind::kKillAll)) {
-    return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 13");
+      header.kind > std::to_underlying(RequestKind::kWatchLimits)) {
+    return fail(ErrorCode::kSandboxProtocol, "a request of kind " + std::to_string(header.kind), "1 to 15");
   }
   Request request;
   request.number = header.number;

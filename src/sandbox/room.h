@@ -30,11 +30,21 @@ struct RoomMount {
   bool operator==(const RoomMount&) const = default;
 };
 
+// Of each disk that holds files of the room, in a second.
+struct IoMax {
+  std::optional<Bytes> read, write;
+  std::optional<std::int64_t> readOps, writeOps;
+  bool any() const { return read || write || readOps || writeOps; }
+  bool operator==(const IoMax&) const = default;
+};
+
 // Absent: no limit asked for.
 struct Limits {
   std::optional<MilliCpu> cpu;
-  std::optional<Bytes> memory, swap;
+  std::optional<Bytes> memory, memoryHigh, swap;
   std::optional<std::int64_t> pids, cpuWeight, ioWeight;
+  IoMax ioMax;
+  std::optional<std::int64_t> cpus;  // processors that the room's programs see and run on
   std::optional<Bytes> scratchQuota;
   bool operator==(const Limits&) const = default;
 };
@@ -93,6 +103,8 @@ struct ExitRecord {
   std::int64_t startedNs = 0, endedNs = 0;                  // CLOCK_REALTIME
   std::int64_t ranNs = 0;                                   // CLOCK_BOOTTIME difference
   std::uint64_t cpuUsec = 0, memoryPeak = 0, oomKills = 0;  // what the pay group said, 0 where it cannot
+  // How often it was held up: slowed down at memory.high, refused a process at pids.max, and for how long at cpu.max.
+  std::uint64_t memoryHigh = 0, pidsRefused = 0, throttledUsec = 0;
   bool operator==(const ExitRecord&) const = default;
 };
 

@@ -48,6 +48,7 @@ class RoomBuilder {
     mountKernelViews();
     mountTemporary();
     awaitParts();
+    tellLimits();  // while the root is all our own: what is mounted next may hold links that an agent left
     mountPlanned();
     leaveHost();
     execInit();
@@ -118,6 +119,7 @@ class RoomBuilder {
     ssize_t got = ::recvmsg(sync_, &message, MSG_CMSG_CLOEXEC);
     const cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (got < 1 || letters_[0] != kChildParts || header == nullptr) ::_exit(0);
+    told_ = static_cast<std::size_t>(got);
     std::memcpy(passed_.data(), CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   }
 
@@ -274,6 +276,18 @@ class RoomBuilder {
     }
   }
 
+  // What follows the letters. Its directory is the room's own, for what else the room may be told.
+  void tellLimits() {
+    const std::size_t at = 1 + plan_.targets.size();
+    if (told_ <= at) return;
+    require(::mkdir("run/agent", 0755) == 0 || errno == EEXIST, "making the directory", "run/agent");
+    int file = ::open("run/agent/limits.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    const std::size_t size = told_ - at;
+    require(file >= 0 && ::write(file, letters_.data() + at, size) == static_cast<ssize_t>(size),
+            "writing run/agent/limits.json");
+    ::close(file);
+  }
+
   // A descriptor that can be synced, on a mount that is nowhere. The mount is put on the host's side of the tree, to
   // be taken off with it: to dissolve each by closing its descriptor costs a grace period of RCU (half a millisecond).
   int openApart(int tree, const char* parkedAt) {
@@ -353,7 +367,8 @@ class RoomBuilder {
 
   const ChildPlan& plan_;
   int sync_;
-  std::array<char, 64> letters_{};
+  std::array<char, 4096> letters_{};
+  std::size_t told_ = 0;  // how many of them came
   std::array<int, kMaxPassed> passed_{};
   std::array<int, kMaxListeners> listeners_{};
 };

@@ -9,7 +9,8 @@
 //   M, from the spawner: the id maps are written
 //   P, from the spawner: the parts; with it one letter for each mount (d directory, f file, o overlay, - left out) and
 //      the descriptors of PassedFd, then one for each mount that is not left out, and for an overlay a second: its
-//      lower tree and the one of its layers. What needs no part is done before.
+//      lower tree and the one of its layers. What needs no part is done before. After the letters: the text
+//      of /run/agent/limits.json.
 //   B, to the spawner: the room stands; with it the listeners
 //   E, to the spawner: "<errno> <step>": it does not
 #pragma once

@@ -12,6 +12,7 @@
 
 #include "sandbox/breach.h"
 #include "sandbox/channel.h"
+#include "sandbox/limits_file.h"
 #include "sandbox/real_time.h"
 
 namespace agentos::sandbox {
@@ -48,6 +49,8 @@ InitPlan initPlanOf(const Host& host, const RoomPlan& plan) {
   init.workDir = plan.workDir;
   init.uid = init.gid = kAgentId;
   auto pids = static_cast<std::uint64_t>(*plan.limits.pids);  // filled up by checkPlan
+  // Where the group counts, it is to be the group that refuses: then the refusal is counted as well.
+  if (host.controllers.contains("pids")) pids += 64;
   std::uint64_t files = host.policy.ceilings.openFiles;
   init.rlimits = {
       {RLIMIT_NPROC, pids, pids}, {RLIMIT_NOFILE, std::min<std::uint64_t>(files, 4096), files}, {RLIMIT_CORE, 0, 0}};
@@ -165,7 +168,7 @@ Result<Fd> openRecordDir(const Host& host, const InstanceId& id) {
 }
 
 Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot,
-                                int recordDir) {
+                                int recordDir, const Enforcement& said) {
   const RoomPlan& plan = allowed.plan;
   RoomParts parts;
   parts.letters = std::string(1, kChildParts);
@@ -191,6 +194,8 @@ Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const In
     if (mounted.tree) parts.fds.push_back(std::move(mounted.tree));
     if (mounted.layers) parts.fds.push_back(std::move(mounted.layers));
   }
+  const std::uint64_t tmp = tmpBytes(host, plan.limits);
+  parts.letters += formatLimitsFile(plan.limits, {{tmp}, {tmp / 4}, host.policy.ceilings.openFiles}, said);
   return parts;
 }
 

@@ -23,7 +23,7 @@ struct RoomParts {
   std::vector<Fd> fds;
 };
 Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot,
-                                int recordDir);
+                                int recordDir, const Enforcement& said);
 
 // <state>/instances/<id>, for the launch record. agentd makes it; made here for it when it has not.
 Result<Fd> openRecordDir(const Host& host, const InstanceId& id);

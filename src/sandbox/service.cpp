@@ -15,6 +15,7 @@
 
 #include "sandbox/group_job.h"
 #include "sandbox/halt_job.h"
+#include "sandbox/limit_signals.h"
 #include "sandbox/log.h"
 #include "sandbox/platform.h"
 
@@ -214,6 +215,8 @@ void Service::handle(Request request, const Answer& answer) {
       return;
     case RequestKind::kProcesses:
       return answer(processesOf(host_, request.id), {});
+    case RequestKind::kWatchLimits:
+      return watchLimits(request.id, answer);
     case RequestKind::kAnchor:
       return anchor(std::move(request.head), answer);
     case RequestKind::kReload:
@@ -228,6 +231,19 @@ void Service::haltAll(bool kill, const Answer& answer) {
   std::set<InstanceId> making;
   for (const auto& job : spawns_) making.insert(job->id());
   jobs_.push_back(std::make_unique<HaltJob>(host_, kill, std::move(making), answer));
+}
+
+// One kind for each descriptor that goes with it.
+void Service::watchLimits(const InstanceId& id, const Answer& answer) {
+  auto signals = openLimitSignals(host_, id);
+  if (!signals) return answer(std::move(signals).error(), {});
+  std::vector<std::int32_t> kinds;
+  std::vector<Fd> fds;
+  for (auto& signal : *signals) {
+    kinds.push_back(static_cast<std::int32_t>(signal.kind));
+    fds.push_back(std::move(signal.fd));
+  }
+  answer(std::move(kinds), std::move(fds));
 }
 
 void Service::anchor(LogHead head, const Answer& answer) {

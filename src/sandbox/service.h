@@ -40,6 +40,7 @@ class Service {
   void accept();
   void serve(Connection& connection);
   void handle(Request request, const Answer& answer);
+  void watchLimits(const InstanceId& id, const Answer& answer);
   void anchor(LogHead head, const Answer& answer);
   void haltAll(bool kill, const Answer& answer);
   Result<void> reload();

@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "sandbox/breach.h"
+#include "sandbox/disks.h"
 #include "sandbox/exit_record.h"
 #include "sandbox/log.h"
 #include "sandbox/real_time.h"
@@ -36,6 +37,13 @@ Result<void> writeProc(std::int32_t pid, const char* file, const std::string& te
   if (!out || ::write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
     return failStep("writing " + path);
   return {};
+}
+
+// What the room reads and writes of the host's.
+std::vector<std::string> filesOf(const Host& host, const AllowedPlan& allowed) {
+  std::vector<std::string> paths = {host.policy.stateDir, host.policy.logDir, "/usr"};
+  for (const auto& entry : allowed.mounts) paths.push_back(entry.mount.source);
+  return paths;
 }
 
 // The child's E: "<errno, three digits> <step>".
@@ -78,7 +86,9 @@ Result<void> SpawnJob::tryStart() {
   auto placed = placeChild();
   Cloner::place(*birth_, placed ? groups_.sup.duplicate() : Fd());
   AGENTOS_CHECK(placed);
-  AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits));
+  std::vector<std::string> disks;
+  if (allowed_.plan.limits.ioMax.any()) disks = disksOf(filesOf(host_, allowed_));
+  AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits, disks));
   AGENTOS_CHECK(sayClass());
   AGENTOS_TRY(recordDir_, openRecordDir(host_, id()));
   return {};
@@ -118,6 +128,7 @@ Result<void> SpawnJob::onBorn() {
   faultPoint("sandbox.spawn.cloned");
   letLock();
   AGENTOS_CHECK(mapIds());
+  shareProcessors();
   AGENTOS_CHECK(record());
   // The child lays the ground meanwhile.
   AGENTOS_CHECK(sendParts());
@@ -148,6 +159,21 @@ Result<void> SpawnJob::mapIds() {
   return {};
 }
 
+// Before agent-init has made the payload, which inherits it. A wish: cpu.max is what holds.
+void SpawnJob::shareProcessors() {
+  const auto& wanted = allowed_.plan.limits.cpus;
+  if (!wanted) return;
+  const auto cpus = host_.cpus.take(static_cast<std::size_t>(*wanted));
+  if (cpus.empty()) {
+    enforcement_.enforced.emplace_back("affinity=all");
+  } else if (runOn(identity_.pid, cpus)) {
+    enforcement_.enforced.push_back("affinity=" + listed(cpus));
+  } else {
+    enforcement_.missing.push_back(std::string("affinity (") + std::strerror(errno) +
+                                   ")");  // NOLINT(concurrency-mt-unsafe)
+  }
+}
+
 // As early as what it says is known: the disk works meanwhile.
 Result<void> SpawnJob::record() {
   AGENTOS_CHECK(identify());
@@ -158,7 +184,7 @@ Result<void> SpawnJob::record() {
 }
 
 Result<void> SpawnJob::sendParts() {
-  AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get()));
+  AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get(), enforcement_));
   std::vector<int> fds;
   fds.reserve(parts.fds.size());
   for (const auto& fd : parts.fds) fds.push_back(fd.get());

@@ -42,6 +42,7 @@ class SpawnJob final : public Job {
   Result<void> sayClass();
   void letLock();
   Result<void> mapIds();
+  void shareProcessors();
   Result<void> identify();
   Result<void> record();
   Result<void> sendParts();

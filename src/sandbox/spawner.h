@@ -21,6 +21,13 @@ struct SpawnedRoom {
   Enforcement enforcement;
 };
 
+// What becomes readable (POLLPRI) when a room is held up by a limit, or can be asked.
+struct LimitSignal {
+  enum class Kind : std::uint8_t { kCpu = 1, kIo = 2, kVolume = 3 };  // triggers of cpu.pressure, io.pressure; scratch
+  Kind kind = Kind::kCpu;
+  Fd fd;
+};
+
 class Spawner {
  public:
   virtual ~Spawner() = default;
@@ -44,6 +51,10 @@ class Spawner {
   virtual boost::asio::awaitable<Result<void>> sweep(const InstanceId& id) = 0;
   // pids of pay/, in the host's pid namespace.
   virtual boost::asio::awaitable<Result<std::vector<std::int32_t>>> processes(const InstanceId& id) = 0;
+  // For the limits that the room has; fewer where the kernel has no such word. kNotFound when it is gone.
+  virtual boost::asio::awaitable<Result<std::vector<LimitSignal>>> watchLimits(const InstanceId&) {
+    co_return std::vector<LimitSignal>();
+  }
   // The head of the audit log for root's file: taken over when this returns, on disk within a second or so. The newest
   // of those that come faster is kept.
   virtual boost::asio::awaitable<Result<void>> anchor(const LogHead& head) = 0;

@@ -370,6 +370,20 @@ awaitable<Result<std::vector<std::int32_t>>> SpawnerClient::processes(const Inst
   co_return bodyAs<std::vector<std::int32_t>>(co_await link->ask(std::move(request)));
 }
 
+awaitable<Result<std::vector<LimitSignal>>> SpawnerClient::watchLimits(const InstanceId& id) {
+  auto link = link_;
+  auto request = about(RequestKind::kWatchLimits, id);
+  AGENTOS_CO_TRY(auto answered, co_await link->ask(std::move(request)));
+  AGENTOS_CO_TRY(auto kinds, bodyAs<std::vector<std::int32_t>>(Answered{std::move(answered.body), {}}));
+  if (kinds.size() != answered.fds.size())
+    co_return fail(ErrorCode::kSandboxProtocol, "the spawner sent " + std::to_string(answered.fds.size()) +
+                                                    " descriptors for " + std::to_string(kinds.size()) + " signals");
+  std::vector<LimitSignal> signals;
+  for (std::size_t i = 0; i < kinds.size(); ++i)
+    signals.push_back({static_cast<LimitSignal::Kind>(kinds[i]), std::move(answered.fds[i])});
+  co_return signals;
+}
+
 awaitable<Result<void>> SpawnerClient::anchor(const LogHead& head) {
   auto link = link_;
   auto request = about(RequestKind::kAnchor);

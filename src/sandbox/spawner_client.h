@@ -42,6 +42,7 @@ class SpawnerClient final : public Spawner {
   boost::asio::awaitable<Result<void>> haltAll(bool kill) override;
   boost::asio::awaitable<Result<void>> sweep(const InstanceId& id) override;
   boost::asio::awaitable<Result<std::vector<std::int32_t>>> processes(const InstanceId& id) override;
+  boost::asio::awaitable<Result<std::vector<LimitSignal>>> watchLimits(const InstanceId& id) override;
   boost::asio::awaitable<Result<void>> anchor(const LogHead& head) override;
   boost::asio::awaitable<Result<void>> reloadPolicy() override;
 

@@ -8,9 +8,10 @@ namespace agentos::agentd {
 namespace {
 
 Json viewOf(const sandbox::ExitRecord& exit) {
-  Json view{{"exec_failed", exit.execFailed},   {"ran_ns", exit.ranNs},       {"cpu_usec", exit.cpuUsec},
-            {"memory_peak", exit.memoryPeak},   {"oom_kills", exit.oomKills}, {"core_dumped", exit.coreDumped},
-            {"detail", textOrNull(exit.detail)}};
+  Json view{{"exec_failed", exit.execFailed},      {"ran_ns", exit.ranNs},           {"cpu_usec", exit.cpuUsec},
+            {"memory_peak", exit.memoryPeak},      {"oom_kills", exit.oomKills},     {"core_dumped", exit.coreDumped},
+            {"detail", textOrNull(exit.detail)},   {"memory_high", exit.memoryHigh}, {"pids_refused", exit.pidsRefused},
+            {"throttled_usec", exit.throttledUsec}};
   if (exit.code) view["code"] = *exit.code;
   if (exit.signal) view["signal"] = *exit.signal;
   return view;
@@ -50,6 +51,7 @@ Json viewOf(const InstanceView& instance) {
           {"adopted", instance.adopted},
           {"pid", instance.process.pid > 0 ? Json(instance.process.pid) : Json(nullptr)},
           {"exit", instance.exit ? viewOf(*instance.exit) : Json(nullptr)},
+          {"limits_met", instance.limitsMet},
           {"enforcement",
            {{"enforced", enforcement.enforced},
             {"substituted", enforcement.substituted},

@@ -86,9 +86,15 @@ sandbox::Limits limitsOf(const contract::Contract& contract) {
   limits.cpu = contract.compute.cpu;
   limits.memory = contract.compute.mem;
   limits.swap = contract.compute.swap;
+  limits.memoryHigh = contract.compute.memHigh;
   limits.pids = contract.compute.pids.value_or(512);
   limits.ioWeight = contract.compute.ioWeight;
-  limits.cpuWeight = cpuWeightOf(contract.latency);
+  limits.cpuWeight = contract.compute.cpuWeight.value_or(cpuWeightOf(contract.latency));
+  const contract::IoMax& io = contract.compute.ioMax;
+  limits.ioMax = {io.read, io.write, io.readOps, io.writeOps};
+  // As many as its share fills: what sizes a pool of threads by the processors that it sees gets one that fits.
+  if (contract.compute.cpu && contract.latency != contract::LatencyClass::kHrt)
+    limits.cpus = (contract.compute.cpu->count + 999) / 1000;
   limits.scratchQuota = contract.workspace.scratch;
   return limits;
 }

@@ -6,6 +6,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ struct InstanceView {
   std::optional<sandbox::ExitRecord> exit;
   sandbox::ProcessIdentity process;
   sandbox::Enforcement enforcement;
+  std::map<std::string, std::uint64_t> limitsMet;  // "memory_high": 12, of those that were; since the start of the run
   Timestamp created;
   std::optional<Timestamp> started, ended;
   std::int64_t restarts = 0;

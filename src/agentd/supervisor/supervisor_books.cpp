@@ -32,6 +32,9 @@ Json describe(const sandbox::ExitRecord& exit) {
                {"cpu_usec", exit.cpuUsec},
                {"memory_peak", exit.memoryPeak},
                {"oom_kills", exit.oomKills}};
+  if (exit.memoryHigh > 0) json["memory_high"] = exit.memoryHigh;
+  if (exit.pidsRefused > 0) json["pids_refused"] = exit.pidsRefused;
+  if (exit.throttledUsec > 0) json["throttled_usec"] = exit.throttledUsec;
   if (exit.code) json["code"] = *exit.code;
   if (exit.signal) json["signal"] = *exit.signal;
   if (exit.execFailed) json["exec_failed"] = exit.detail;

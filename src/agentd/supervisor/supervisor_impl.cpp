@@ -39,6 +39,8 @@ SupervisorImpl::SupervisorImpl(SupervisorParts parts, SupervisorSettings setting
       instancesDir_(openOrWarn(settings_.paths.instances())),
       logDir_(openOrWarn(settings_.paths.log())),
       spares_(settings_.paths.instances(), settings_.paths.log(), settings_.spareDirectories, settings_.disk),
+      limits_(parts_.io, parts_.clock, parts_.alarms,
+              [this](const InstanceId& id, const char* kind, Json data) { tellLimit(id, kind, std::move(data)); }),
       remover_(settings_.disk) {}
 
 // Rooms go on; nobody waits for their ends here any more.
@@ -238,6 +240,7 @@ asio::awaitable<void> SupervisorImpl::finish(InstancePtr instance) {
   stopTimeout(*instance);
   parts_.alarms.cancel(std::exchange(instance->graceAlarm, 0));
   readExitRecord(*instance);
+  if (auto met = limits_.end(instance->id()); !met.empty()) instance->view.limitsMet = std::move(met);
   instance->view.ended = parts_.clock.now();
   auto effects = happen(*instance, instance->view.exit ? Event::kEnded : Event::kVanished, "agentd");
   instance->pidfd.reset();
@@ -280,6 +283,7 @@ void SupervisorImpl::adopt(InstancePtr instance, sandbox::SpawnedRoom room, bool
   instance->view.state = stopping ? State::kStopping : frozen ? State::kPaused : State::kRunning;
   instances_[instance->id()] = instance;
   rooms_->openRoom(instance->id(), std::move(room.listeners));
+  watchLimits(instance);
   if (instance->view.state == State::kRunning) startTimeout(*instance);
   if (stopping) startGrace(instance, instance->contract->run.stop.grace);
   watch(instance, std::move(room.pidfd));

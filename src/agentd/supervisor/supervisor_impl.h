@@ -13,6 +13,7 @@
 #include "agentd/events.h"
 #include "agentd/group_commit.h"
 #include "agentd/supervisor/instance.h"
+#include "agentd/supervisor/limit_watch.h"
 #include "agentd/supervisor/restart_table.h"
 #include "agentd/supervisor/run_table.h"
 #include "agentd/supervisor/spare_directories.h"
@@ -46,6 +47,7 @@ struct SupervisorSettings {
   std::size_t spareDirectories = 8;  // made ahead of their runs
   Worker::Mode disk = Worker::Mode::kThread;
   std::function<contract::Machine()> machine;  // what admission goes by
+  std::function<std::string()> groups;         // where the instances' control groups are; empty: not known
   std::function<std::string()> runtime;        // the live runtime side, resolved at each spawn; empty: none
 };
 
@@ -115,6 +117,8 @@ class SupervisorImpl final : public Supervisor {
   Result<InstancePtr> findLive(const InstanceId& id) const;
   Result<Effects> happen(Instance& instance, Event event, const std::string& actor);
   void watch(const InstancePtr& instance, Fd pidfd);
+  void watchLimits(const InstancePtr& instance);
+  void tellLimit(const InstanceId& id, const char* kind, Json data);
   void startTimeout(Instance& instance);
   void stopTimeout(Instance& instance);
   boost::asio::awaitable<Result<void>> perform(InstancePtr instance, Effects effects, Nanoseconds grace);
@@ -147,6 +151,7 @@ class SupervisorImpl final : public Supervisor {
   std::function<void(const InstanceId&)> told_;
   Fd instancesDir_, logDir_;
   SpareDirectories spares_;
+  LimitWatch limits_;
   std::map<InstanceId, InstancePtr> instances_;
   struct Restarts : RestartRow {
     AlarmId pending = 0;

@@ -183,6 +183,7 @@ boost::asio::awaitable<void> SupervisorImpl::roomStands(InstancePtr instance, sa
   auto effects = happen(*instance, Event::kSpawned, "agentd");
   if (instance->view.state == State::kRunning) startTimeout(*instance);
   watch(instance, std::move(room.pidfd));
+  watchLimits(instance);
   auto kept = parts_.runs.updateSoon(*instance);
   audit(*instance, "instance.started", "agentd",
         {{"pid", instance->view.process.pid},

@@ -87,6 +87,9 @@ std::string formatExitRecord(const ExitRecord& record) {
   out.number("cpu_usec", record.cpuUsec);
   out.number("memory_peak", record.memoryPeak);
   out.number("oom_kills", record.oomKills);
+  out.number("memory_high", record.memoryHigh);
+  out.number("pids_refused", record.pidsRefused);
+  out.number("throttled_usec", record.throttledUsec);
   return out.take();
 }
 
@@ -141,6 +144,9 @@ void readUsage(int payDirFd, ExitRecord& record) {
   record.cpuUsec = readCounter(payDirFd, "cpu.stat", "usage_usec");
   record.memoryPeak = readCounter(payDirFd, "memory.peak", {});
   record.oomKills = readCounter(payDirFd, "memory.events", "oom_kill");
+  record.memoryHigh = readCounter(payDirFd, "memory.events", "high");
+  record.pidsRefused = readCounter(payDirFd, "pids.events", "max");
+  record.throttledUsec = readCounter(payDirFd, "cpu.stat", "throttled_usec");
 }
 
 }  // namespace agentos::sandbox

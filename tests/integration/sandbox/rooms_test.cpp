@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "rig.h"
 #include "sandbox/exit_record.h"
@@ -163,10 +164,13 @@ TEST_F(Rooms, WhatIsNotEnforcedIsSaid) {
   auto plan = this->plan({"sleep", "30000"});
   plan.limits = {.cpu = MilliCpu{500},
                  .memory = Bytes{256 << 20},
+                 .memoryHigh = {},
                  .swap = {},
                  .pids = 64,
                  .cpuWeight = 50,
                  .ioWeight = 50,
+                 .ioMax = {.read = {}, .write = Bytes{1 << 20}, .readOps = {}, .writeOps = 100},
+                 .cpus = {},
                  .scratchQuota = {}};
   auto room = mustSpawn(plan);
   auto text = [](const std::vector<std::string>& all) { return join(all, "\n"); };
@@ -177,7 +181,52 @@ TEST_F(Rooms, WhatIsNotEnforcedIsSaid) {
   EXPECT_THAT(text(has("cpu") ? room.enforcement.enforced : room.enforcement.missing), HasSubstr("cpu"));
   EXPECT_THAT(text(has("pids") ? room.enforcement.enforced : room.enforcement.substituted),
               HasSubstr(has("pids") ? "pids.max=64" : "RLIMIT_NPROC=64"));
+  EXPECT_THAT(text(has("io") ? room.enforcement.enforced : room.enforcement.missing),
+              HasSubstr(has("io") ? "wbps=1048576 riops=max wiops=100" : "io max (no io controller in cgroup v2)"));
   EXPECT_TRUE(ask(client().sweep(plan.id)));
+}
+
+// The figures of the room, from inside; and what does not hold on this machine says so itself.
+TEST_F(Rooms, TheyAreToldTheirLimits) {
+  auto report = ask(client().platform());
+  ASSERT_TRUE(report);
+  const bool memory = std::ranges::find(report->controllers, "memory") != report->controllers.end();
+  auto plan = this->plan({});
+  plan.command = {"/bin/sh", "-c", "cat /run/agent/limits.json; echo x >> /run/agent/limits.json; ls /run/agent"};
+  plan.limits.memory = Bytes{64 << 20};
+  plan.limits.pids = 32;
+  auto told = runInRoom(plan);
+  ASSERT_TRUE(told.output.contains("{\"limits\":")) << told.output;
+  const std::string_view text = std::string_view(told.output).substr(told.output.find("{\"limits\":"));
+  auto json = parseJson(text.substr(0, text.find('\n')));
+  ASSERT_TRUE(json) << told.output;
+  const Json& limits = (*json)["limits"];
+  EXPECT_EQ(limits["memory_bytes"]["limit"], 64 << 20);
+  EXPECT_EQ(limits["memory_bytes"]["enforced"], memory) << told.output;
+  EXPECT_EQ(limits["memory_bytes"].contains("why"), !memory);
+  EXPECT_EQ(limits["pids"]["limit"], 32);
+  EXPECT_EQ(limits["pids"]["enforced"], true) << "by the group, or by RLIMIT_NPROC";
+  EXPECT_GT(limits["tmp_bytes"]["limit"], 0);
+  EXPECT_FALSE(limits.contains("cpus"));
+  EXPECT_TRUE(told.output.contains("Read-only file system") || told.output.contains("Permission denied"))
+      << told.output;
+}
+
+// One processor of many, and another one for the next room: a pool of threads sized by their number fits the share.
+TEST_F(Rooms, TheySeeAsManyProcessorsAsTheirShareFills) {
+  const long all = ::sysconf(_SC_NPROCESSORS_ONLN);
+  if (all < 2) GTEST_SKIP() << "this machine has one processor";
+  auto seen = [&](std::optional<std::int64_t> cpus) {
+    auto plan = this->plan({});
+    plan.command = {"/bin/sh", "-c", "nproc; grep Cpus_allowed_list /proc/self/status"};
+    plan.limits.cpus = cpus;
+    return runInRoom(plan).output;
+  };
+  const std::string first = seen(1), second = seen(1), free = seen({});
+  EXPECT_THAT(first, HasSubstr(" 1\n"));
+  EXPECT_THAT(free, HasSubstr(" " + std::to_string(all) + "\n")) << "the control: without it, all of them";
+  auto list = [](const std::string& text) { return text.substr(text.find("Cpus_allowed_list")); };
+  EXPECT_NE(list(first), list(second));
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ bool isOther(const std::string& name) {
 }
 
 TEST(EventKinds, EveryKindThatTheSourcesNameIsInTheTable) {
-  const std::regex shape("\"((?:agentd|instance|task|cycle|message|model|audit)\\.[a-z_]+)\"");
+  const std::regex shape("\"((?:agentd|instance|limit|task|cycle|message|model|audit)\\.[a-z_]+)\"");
   std::set<std::string> found;
   for (const char* folder : {"agentd", "company/queue", "govern"}) {
     for (const auto& file : fs::recursive_directory_iterator(fs::path(AGENTOS_SOURCE "/src") / folder)) {

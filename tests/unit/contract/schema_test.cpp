@@ -19,8 +19,8 @@ namespace {
 // Files that the loader refuses and the schema cannot: the schema sees JSON values, one at a time.
 const std::set<std::string> kBeyondTheSchema = {
     // Quantities: bounds and sums behind a unit, and numbers that JSON writes alike.
-    "range-cpu-zero", "range-every-short", "range-integer-octal", "range-mem-little", "range-mem-much",
-    "range-timeout-zero", "unit-money-exponent",
+    "range-cpu-zero", "range-every-short", "range-integer-octal", "range-io-max-little", "range-mem-little",
+    "range-mem-much", "range-timeout-zero", "unit-money-exponent",
     // What is inside a text.
     "cron-empty-item", "cron-minute", "cron-never", "cron-reversed", "cron-step-zero", "cron-word", "egress-port-high",
     "text-backoff-backwards", "text-command-relative", "text-hours-empty", "text-probe-relative",
@@ -29,8 +29,8 @@ const std::set<std::string> kBeyondTheSchema = {
     "mount-target-proc", "mount-target-twice", "mount-target-usr",
     // Rules between fields that compare values.
     "rule-children-uncounted", "rule-children-unnamed", "rule-day-under-run", "rule-jitter-over-every",
-    "rule-memory-over-context", "rule-month-under-day", "rule-own-parent", "rule-own-reviewer",
-    "rule-scheduled-service", "rule-scratch-over-disk", "rule-woken-job"};
+    "rule-mem-high-over-mem", "rule-memory-over-context", "rule-month-under-day", "rule-own-parent",
+    "rule-own-reviewer", "rule-scheduled-service", "rule-scratch-over-disk", "rule-woken-job"};
 
 // 010 is ten there; what does not fit is a float.
 Json integerOf(const std::string& text) {

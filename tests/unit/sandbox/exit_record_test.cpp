@@ -21,7 +21,10 @@ ExitRecord fullRecord() {
           .ranNs = 1,
           .cpuUsec = 7,
           .memoryPeak = ~0ULL,
-          .oomKills = 2};
+          .oomKills = 2,
+          .memoryHigh = 3,
+          .pidsRefused = 4,
+          .throttledUsec = 5};
 }
 
 TEST(ExitRecord, IsReadAsAgentInitWritesIt) {
@@ -76,6 +79,15 @@ TEST(ExitRecord, RefusesHalfARecordAndWrongValues) {
     without.erase(wrong.key);
     EXPECT_THAT(parseExitRecord(without.dump()).error().message(), HasSubstr(std::string(wrong.key) + " is missing"));
   }
+  // As an agent-init of an earlier version wrote it, whose room went on over an upgrade.
+  Json earlier = exitRecordJson(fullRecord());
+  for (const char* key : {"memory_high", "pids_refused", "throttled_usec"}) earlier.erase(key);
+  auto old = parseExitRecord(earlier.dump());
+  ASSERT_TRUE(old) << old.error().message();
+  EXPECT_EQ(old->memoryHigh + old->pidsRefused + old->throttledUsec, 0U);
+  EXPECT_EQ(old->oomKills, 2U);
+  earlier["pids_refused"] = "many";
+  EXPECT_FALSE(parseExitRecord(earlier.dump()));
   Json newer = exitRecordJson(fullRecord());
   newer["added_later"] = 1;
   EXPECT_EQ(parseExitRecord(newer.dump()), fullRecord());
