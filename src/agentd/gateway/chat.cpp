@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// /v1/chat/completions and /v1/models, in the shape of the OpenAI API, so that its clients run unchanged. Errors have
-// that API's shape too, with our code in it; a refusal for lack of budget says x-should-retry: false, or clients try
-// again.
+// /v1/chat/completions, /v1/messages, /v1/responses and /v1/models, in the shape of the vendors' APIs, so that their
+// clients run unchanged. Errors have the API's shape too, with our code in it; a refusal for lack of budget says
+// x-should-retry: false, or clients try again.
 #include <functional>
 #include <memory>
 
 #include "agentd/api/on_pool.h"
 #include "agentd/gateway/room_calls.h"
+#include "models/dialect.h"
+#include "models/estimate.h"
 #include "models/upstream.h"
 
 namespace agentos::agentd {
@@ -14,6 +16,7 @@ namespace asio = boost::asio;
 using http::RequestPtr;
 using http::Response;
 using http::Stream;
+using models::Dialect;
 namespace {
 
 constexpr std::size_t kLargeBody = std::size_t{256} << 10;  // parsed and measured on the pool: it takes milliseconds
@@ -26,22 +29,9 @@ int statusOf(const Error& error) {
   return infoOf(error.code).httpStatus;
 }
 
-std::string_view typeOf(const Error& error, int status) {
-  if (error.code == ErrorCode::kBudgetExhausted) return "insufficient_quota";
-  if (status == 429) return "rate_limit_error";
-  return status < 500 ? "invalid_request_error" : "server_error";
-}
-
-Json errorJson(const Error& error) {
-  return {{"error",
-           {{"message", error.message()},
-            {"type", typeOf(error, statusOf(error))},
-            {"param", nullptr},
-            {"code", infoOf(error.code).name}}}};
-}
-
-Response failure(const Error& error) {
-  Response response = http::json(errorJson(error), statusOf(error));
+Response failure(const Dialect& dialect, const Error& error) {
+  const int status = statusOf(error);
+  Response response = http::json(dialect.error(error, status), status);
   if (error.code == ErrorCode::kBudgetExhausted) response.headers.emplace_back("x-should-retry", "false");
   if (auto after = models::upstreamRetryAfter(error))
     response.headers.emplace_back("Retry-After", std::to_string(after->count()));
@@ -71,7 +61,22 @@ asio::awaitable<Result<void>> pass(Stream& stream, std::string frame) {
   co_return Result<void>();
 }
 
-std::string frameOf(const Json& value) { return "data: " + dumpJson(value) + "\n\n"; }
+std::string frameOf(const models::StreamEvent& event) {
+  return (event.name.empty() ? "" : "event: " + event.name + "\n") + "data: " + dumpJson(event.data) + "\n\n";
+}
+
+std::string framesOf(const std::vector<models::StreamEvent>& events) {
+  std::string frames;
+  for (const auto& event : events) frames += frameOf(event);
+  return frames;
+}
+
+asio::awaitable<Result<void>> passChunk(Stream& stream, models::DialectStream& translated, const Json& chunk) {
+  auto events = translated.add(chunk);
+  if (!events) co_return std::unexpected(std::move(events).error());
+  if (events->empty()) co_return Result<void>();
+  co_return co_await pass(stream, framesOf(*events));
+}
 
 Result<void> takeTurn(const Caller& caller) {
   const auto& most = caller.room.contract->budget.maxTurns;
@@ -91,6 +96,7 @@ models::MeteredRequest meteredOf(const GatewayServices& services, const Caller& 
   metered.policy = {.allow = contract.modelPolicy.allow, .maxContextTokens = contract.modelPolicy.maxContextTokens};
   metered.body = std::move(body);
   metered.timeout = kLongestCall;
+  metered.urgent = contract.latency != contract::LatencyClass::kDt;
   if (caller.room.deadline) {
     Nanoseconds left = *caller.room.deadline - services.clock.now();
     metered.timeout = std::clamp<Nanoseconds>(left, std::chrono::seconds(1), kLongestCall);
@@ -99,9 +105,8 @@ models::MeteredRequest meteredOf(const GatewayServices& services, const Caller& 
 }
 
 // An error in mid-stream: said in an event, and the stream ends without its end mark, so nobody takes it for whole.
-asio::awaitable<Response> breakOff(Stream& stream, Json error) {
-  std::string frame = frameOf(error);
-  co_await stream.write(std::move(frame));
+asio::awaitable<Response> breakOff(Stream& stream, models::StreamEvent error) {
+  co_await stream.write(frameOf(error));
   stream.abort();
   co_return Response{};
 }
@@ -116,51 +121,76 @@ models::Offload offloadOf(const GatewayServices& services, std::size_t bytes) {
   return [pool = services.pool](std::function<void()> work) { return workOnPool(*pool, std::move(work)); };
 }
 
-// The values lie with the work until it is done, so that a call that is cut meanwhile leaves nothing to touch.
-asio::awaitable<Result<Json>> parseBody(models::Offload offload, RequestPtr request) {
-  auto parsed = std::make_shared<Result<Json>>();
-  co_await models::runOffloaded(offload, [parsed, request] { *parsed = parseJson(request->body); });
-  co_return std::move(*parsed);
+bool wantsStream(const Json& body) {
+  const auto stream = body.find("stream");
+  return stream != body.end() && *stream == true;
 }
 
-asio::awaitable<Response> complete(const GatewayServices& services, Caller caller, Json body, models::Offload offload,
-                                   Stream& stream) {
-  if (auto turn = takeTurn(caller); !turn) co_return failure(turn.error());
-  auto streamed = body.find("stream");
-  bool asStream = streamed != body.end() && *streamed == true;
-  models::ChunkSink sink = [&stream](const Json& chunk) { return pass(stream, frameOf(chunk)); };
+// `body` is a request of Chat Completions.
+asio::awaitable<Response> complete(const GatewayServices& services, const Dialect& dialect, Caller caller, Json body,
+                                   models::Offload offload, Stream& stream) {
+  if (auto turn = takeTurn(caller); !turn) co_return failure(dialect, turn.error());
+  const bool asStream = wantsStream(body);
+  const auto translated = dialect.stream();
+  models::ChunkSink sink = [&stream, &translated](const Json& chunk) { return passChunk(stream, *translated, chunk); };
   auto metered = meteredOf(services, caller, std::move(body));
   metered.offload = std::move(offload);
   auto answer = co_await services.meter.complete(std::move(metered), std::move(sink));
   if (!answer) {
-    if (wasRefused(answer.error())) --caller.count->turns;
-    if (stream.begun()) co_return co_await breakOff(stream, errorJson(answer.error()));
-    co_return failure(answer.error());
+    const Error& error = answer.error();
+    if (wasRefused(error)) --caller.count->turns;
+    if (!stream.begun()) co_return failure(dialect, error);
+    co_return co_await breakOff(stream, translated->breakOff(dialect.error(error, statusOf(error))));
   }
-  if (!asStream) co_return http::json(answer->answer.body);
-  co_await pass(stream, "data: [DONE]\n\n");
+  if (!asStream) co_return http::json(dialect.answer(answer->answer.body));
+  co_await pass(stream, framesOf(translated->finish()) + std::string(dialect.endMark()));
   co_return Response{};
 }
 
-asio::awaitable<Response> chat(const GatewayServices& services, FindCaller find, RequestPtr request, Stream& stream) {
+Error notAnObject(const Dialect& dialect, const Result<Json>& body) {
+  const std::string why = body ? "it is a JSON " + std::string(body->type_name()) : body.error().message();
+  return {ErrorCode::kModelRequest,
+          "the request body: " + why,
+          "send a " + std::string(dialect.name()) + " request as a JSON object",
+          0,
+          {}};
+}
+
+// The body as a request of Chat Completions.
+asio::awaitable<Result<Json>> readRequest(const Dialect& dialect, models::Offload offload, RequestPtr request) {
+  // The value lies with the work until it is done, so that a call that is cut meanwhile leaves nothing to touch.
+  auto read = std::make_shared<Result<Json>>();
+  co_await models::runOffloaded(offload, [read, request, &dialect] {
+    auto parsed = parseJson(request->body);
+    *read = parsed && parsed->is_object() ? dialect.toChat(*std::move(parsed))
+                                          : std::unexpected(notAnObject(dialect, parsed));
+  });
+  co_return std::move(*read);
+}
+
+asio::awaitable<Response> answer(const GatewayServices& services, const Dialect& dialect, FindCaller find,
+                                 RequestPtr request, Stream& stream) {
   auto caller = find(*request);
-  if (!caller) co_return failure(caller.error());
+  if (!caller) co_return failure(dialect, caller.error());
   const auto offload = offloadOf(services, request->body.size());
-  auto body = co_await parseBody(offload, request);
-  if (!body || !body->is_object()) {
-    std::string why = body ? "it is a JSON " + std::string(body->type_name()) : body.error().message();
-    co_return failure({ErrorCode::kModelRequest,
-                       "the request body: " + why,
-                       "send a Chat Completions request as a JSON object",
-                       0,
-                       {}});
-  }
-  co_return co_await complete(services, std::move(*caller), std::move(*body), offload, stream);
+  auto body = co_await readRequest(dialect, offload, request);
+  if (!body) co_return failure(dialect, body.error());
+  co_return co_await complete(services, dialect, std::move(*caller), std::move(*body), offload, stream);
+}
+
+// How long a Messages request is, by the rule that reserves for it: nothing is asked of a model.
+asio::awaitable<Response> countTokens(const GatewayServices& services, FindCaller find, RequestPtr request) {
+  const Dialect& dialect = models::messagesDialect();
+  auto caller = find(*request);
+  if (!caller) co_return failure(dialect, caller.error());
+  auto body = co_await readRequest(dialect, offloadOf(services, request->body.size()), request);
+  if (!body) co_return failure(dialect, body.error());
+  co_return http::json({{"input_tokens", models::inputTokensOf(*body)}});
 }
 
 asio::awaitable<Response> models(const GatewayServices& services, FindCaller find, RequestPtr request) {
   auto caller = find(*request);
-  if (!caller) co_return failure(caller.error());
+  if (!caller) co_return failure(models::chatDialect(), caller.error());
   Json list{{"object", "list"}, {"data", Json::array()}};
   for (const auto& model : services.models.allowed(caller->room.contract->modelPolicy.allow)) {
     std::string owner = model.name.substr(0, model.name.find('/'));
@@ -173,11 +203,19 @@ asio::awaitable<Response> models(const GatewayServices& services, FindCaller fin
 
 void addModelRoutes(http::Router& router, const GatewayServices& services, FindCaller find) {
   using enum http::Access;
-  router.add({"POST", "/v1/chat/completions", kOpen,
-              [&services, find](RequestPtr request, Stream& stream) {
-                return chat(services, find, std::move(request), stream);
-              },
-              http::Hangup::kCut});
+  const auto serve = [&](const char* path, const Dialect& dialect) {
+    router.add({"POST", path, kOpen,
+                [&services, &dialect, find](RequestPtr request, Stream& stream) {
+                  return answer(services, dialect, find, std::move(request), stream);
+                },
+                http::Hangup::kCut});
+  };
+  serve("/v1/chat/completions", models::chatDialect());
+  serve("/v1/messages", models::messagesDialect());
+  serve("/v1/responses", models::responsesDialect());
+  router.add({"POST", "/v1/messages/count_tokens", kOpen, [&services, find](RequestPtr request, Stream&) {
+                return countTokens(services, find, std::move(request));
+              }});
   router.add({"GET", "/v1/models", kOpen,
               [&services, find](RequestPtr request, Stream&) { return models(services, find, std::move(request)); }});
 }
