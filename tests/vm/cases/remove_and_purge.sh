@@ -35,3 +35,16 @@ must test -e /etc/agents/kept.txt
 is "units that are left" "" "$(systemctl list-unit-files --no-legend 'agentd*' | grep -v transient || :)"
 is "links that are left" "" "$(find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name 'agentd*' 2> /dev/null || :)"
 rm -rf $COMPANY /etc/agents
+
+say "a user and a group that were there before are the operator's: a purge leaves them"
+must groupadd --gid 4711 agentd
+must useradd --uid 4711 --gid 4711 --no-create-home --shell /usr/sbin/nologin agentd
+must install_agentd
+eventually 60 ready
+is "the daemon's user" 4711 "$(stat -c %u /proc/"$(main_pid agentd)")"
+must apt-get purge -y agentd
+is "the user after the purge" 4711 "$(id -u agentd)"
+is "the group after the purge" 4711 "$(getent group agentd | cut -d: -f3)"
+refused 2 getent group agentd-admin
+must test ! -e /var/lib/agentd
+must userdel agentd
