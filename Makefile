@@ -8,25 +8,34 @@ MODEL_URL ?=
 MODEL ?=
 MODEL_KEY_FILE ?=
 
-.PHONY: package help deps programs build run test test-unit test-long test-fuzz bench asan tsan tidy format check-format clean
+.PHONY: package help deps deps-build deps-package programs build run test test-unit test-long test-fuzz bench asan tsan tidy format check-format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-deps: ## install what is missing from cmake/packages.txt (apt-get, as root)
+deps: ## install what is missing from cmake/packages.txt (apt-get, as root); other targets install what they need of it
 	@scripts/install-packages
 
-programs: deps ## build the programs of the release preset into build/release/bin
+deps-build:
+	@scripts/install-packages build
+
+deps-package:
+	@scripts/install-packages build package
+
+# Without GoogleTest this configures no tests; `make build` has it installed and demands it.
+programs: deps-build ## build the programs of the release preset into build/release/bin
 	@echo "==> building (build/release)"
-	@cmake --preset release > $(RELEASE).log 2>&1 || { cat $(RELEASE).log; exit 1; }
+	@mkdir -p build
+	@cmake --preset release -DAGENTOS_TESTS=AUTO > $(RELEASE).log 2>&1 || { cat $(RELEASE).log; exit 1; }
 	@cmake --build --preset release -j $(JOBS) --target src/all
 
-build: programs ## the programs, their tests and benches
+build: deps programs ## the programs, their tests and benches
+	@cmake --preset release -DAGENTOS_TESTS=ON > $(RELEASE).log 2>&1 || { cat $(RELEASE).log; exit 1; }
 	@cmake --build --preset release -j $(JOBS)
 
-package: build ## agentd_VERSION_ARCH.deb and agentd-VERSION.tar.gz, in build/release
-	@cmake --build --preset release --target package_tarball package > $(RELEASE)-package.log 2>&1 || { cat $(RELEASE)-package.log; exit 1; }
-	@ls -l $(RELEASE)/agentd*.deb $(RELEASE)/agentd-*.tar.gz
+package: deps-package programs ## agentd_VERSION_ARCH.deb and agentd-VERSION.tar.gz, in build/release
+	@echo "==> packing"
+	@scripts/make-package $(RELEASE)
 
 run: programs ## a company of five agents at work, before your eyes (MODEL_URL=… MODEL=… for a real model)
 	@demo/run --bin $(RELEASE)/bin $(if $(MODEL_URL),--model-url $(MODEL_URL)) $(if $(MODEL),--model $(MODEL)) \

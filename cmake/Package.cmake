@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What is installed where (`cmake --install`), the Debian package and the source tarball (`make package`).
+# What is installed where (`cmake --install`), and the Debian package (`make package`, scripts/make-package).
 #
 #   PREFIX/bin            agentd, agentctl
 #   PREFIX/lib/agentd     what agentd starts: agentd-spawner, agentd-keeper, agent-init, runtime/default

@@ -27,8 +27,4 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(debian "${packaging}/debian")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${debian}/conffiles;${debian}/postinst;${debian}/prerm;${debian}/postrm")
 
-# The source tarball is what git has at HEAD, not whatever lies in the directory.
-add_custom_target(package_tarball
-  COMMAND git -C "${PROJECT_SOURCE_DIR}" archive --format=tar.gz --prefix=agentd-${PROJECT_VERSION}/
-          -o "${PROJECT_BINARY_DIR}/agentd-${PROJECT_VERSION}.tar.gz" HEAD VERBATIM)
 include(CPack)

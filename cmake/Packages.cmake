@@ -60,6 +60,13 @@ target_compile_definitions(agentos_asio PUBLIC
 target_link_libraries(agentos_asio PUBLIC Threads::Threads)
 add_library(dep::asio ALIAS agentos_asio)
 
-if(NOT AGENTOS_FUZZ)
-  find_package(GTest REQUIRED)
+# The programs alone need no GoogleTest (`make run`): AUTO leaves the tests out where it is not, and says so.
+set(AGENTOS_TESTS ON CACHE STRING "Configure the tests: ON, OFF, or AUTO: where GoogleTest is")
+if(NOT AGENTOS_FUZZ AND AGENTOS_TESTS)
+  find_package(GTest QUIET)
+  if(NOT GTest_FOUND AND AGENTOS_TESTS STREQUAL "AUTO")
+    message(STATUS "GoogleTest not found: no tests (`make test` installs it: libgtest-dev libgmock-dev)")
+  elseif(NOT GTest_FOUND)
+    message(FATAL_ERROR "GoogleTest not found: apt-get install libgtest-dev libgmock-dev, or -DAGENTOS_TESTS=OFF")
+  endif()
 endif()
