@@ -188,3 +188,12 @@ cut_power() {
   echo "cut ${1:-0}" >&3
   [ -n "${1:-}" ] || sleep infinity
 }
+
+# reboot_system - as an operator does it; the case is run from its first line at the next boot, with VM_BOOT one higher. Needs
+# `Boot: own`.
+reboot_system() {
+  touch /run/vm-rebooting
+  echo reboot >&3
+  systemctl reboot
+  sleep infinity
+}

@@ -14,22 +14,25 @@ from .lane import Tail, Trouble
 INSIDE = r"""
 set -e
 mount --make-rprivate /
-mount -t tmpfs -o mode=755 overlay "$WORK/overlay"; mkdir "$WORK/overlay/upper" "$WORK/overlay/work"
+# A boot of its own may be followed by another: what it writes lies on the disk, not in memory.
+fresh() { if [ -n "$KEPT" ]; then mkdir -p "$WORK/kept/$1"; mount --bind "$WORK/kept/$1" "$2"; else mount -t tmpfs -o mode=755 "$1" "$2"; fi; }
+fresh overlay "$WORK/overlay"; mkdir -p "$WORK/overlay/upper" "$WORK/overlay/work"
 mount -t overlay -o "lowerdir=$WORK/payload:$SYSTEM/root,upperdir=$WORK/overlay/upper,workdir=$WORK/overlay/work" root "$WORK/root"
 cd "$WORK/root"
+echo "$BOOT" > vm/boot
 # Rooms want idmapped mounts, which an overlay does not give: what is written lies in plain memory.
-mount -t tmpfs -o mode=755 var "$WORK/lines"; cp -a var/. "$WORK/lines/"; mount --move "$WORK/lines" var; mount -t tmpfs -o mode=755 srv srv
+fresh var "$WORK/lines"; [ "$BOOT" != 1 ] || cp -a var/. "$WORK/lines/"; mount --move "$WORK/lines" var; fresh srv srv
 # The host's settings are nobody's here; those of the network are of the container's own.
 mount -t proc proc proc; mount --bind proc/sys proc/sys; mount -o remount,bind,ro proc/sys
 mount --bind proc/sys/net proc/sys/net; mount -o remount,bind,rw proc/sys/net
 # A room may mount a /proc of its own only where a whole one is in sight.
-mkdir vm/proc; mount -t proc proc vm/proc
+mkdir -p vm/proc; mount -t proc proc vm/proc
 mount -t sysfs -o ro sys sys; mount -t cgroup2 -o nsdelegate cgroup sys/fs/cgroup
 mount -t tmpfs -o mode=755 dev dev
 for d in null zero full random urandom tty; do : > dev/$d; mount --bind /dev/$d dev/$d; done
-mkdir dev/pts dev/shm; mount -t devpts -o newinstance,ptmxmode=666 pts dev/pts; ln -s pts/ptmx dev/ptmx; mount -t tmpfs shm dev/shm
+mkdir -p dev/pts dev/shm; mount -t devpts -o newinstance,ptmxmode=666 pts dev/pts; ln -s pts/ptmx dev/ptmx; mount -t tmpfs shm dev/shm
 mount -t tmpfs -o mode=755 run run; mount -t tmpfs tmp tmp
-mkdir run/host; mount --bind "$WORK/lines" run/host
+mkdir -p run/host; mount --bind "$WORK/lines" run/host
 pivot_root . mnt; umount -l /mnt
 # As a machine's systemd does it itself: a service's credentials are mounted elsewhere and show by propagation.
 mount --make-rshared /
@@ -50,21 +53,29 @@ def boot(job):
     for program in ("unshare", "pivot_root", "ip"):
         if not shutil.which(program):
             raise Trouble(f"{program} is not installed")
-    # Another group than our own would be killed with us; the name says whose it is.
-    group = cgroup2() / f"agentd-test-{os.getpid()}"
-    group.mkdir()
     for folder in ("overlay", "root", "lines"):
         job.file(folder).mkdir()
     for name in ("out", "err", "status", "files"):
         (job.file("lines") / name).touch()
         job.file(name).symlink_to(job.file("lines") / name)
+    deadline, number, status_line = time.monotonic() + job.limit, 1, Tail(job.file("status"))
+    while (ended := boot_once(job, number, status_line, deadline)) is None:
+        number += 1
+    return ended
+
+
+def boot_once(job, number, status_line, deadline):
+    # Another group than our own would be killed with us; the name says whose it is.
+    group = cgroup2() / f"agentd-test-{os.getpid()}"
+    group.mkdir()
     console = open(job.file("console"), "ab")
     machine = subprocess.Popen(["unshare", "-m", "-p", "-f", "-C", "-i", "-u", "-n", "--kill-child", "sh", "-c", INSIDE],
                                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                               env={**os.environ, "WORK": str(job.work), "SYSTEM": str(job.system)},
+                               env={**os.environ, "WORK": str(job.work), "SYSTEM": str(job.system), "BOOT": str(number),
+                                    "KEPT": "1" if job.kept else ""},
                                start_new_session=True, preexec_fn=lambda: enter(group))
     try:
-        return watch(job, machine, time.monotonic() + job.limit)
+        return watch(job, machine, status_line, deadline)
     finally:
         end(machine, group)
         console.close()
@@ -74,17 +85,22 @@ def enter(group):
     (group / "cgroup.procs").write_text("0")
 
 
-def watch(job, machine, deadline):
-    status_line = Tail(job.file("status"))
+def watch(job, machine, status_line, deadline):
+    """The status that the guest ends with, or None when it was rebooted."""
+    rebooting = False
     while True:
+        gone = machine.poll() is not None  # before its last words are read
         for line in status_line.lines():
             word, *rest = line.split()
             if word == "end":
                 return int(rest[0])
+            rebooting = rebooting or word == "reboot"
             job.on_status(line)
+        if gone and rebooting:
+            return None
         if time.monotonic() > deadline:
             raise Trouble(f"not done in {job.limit:.0f} s")
-        if machine.poll() is not None:
+        if gone:
             raise Trouble(f"the container's systemd ended with {machine.returncode}")
         time.sleep(0.02)
 

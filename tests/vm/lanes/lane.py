@@ -54,6 +54,7 @@ class Job:
     work: pathlib.Path        # of this run alone
     limit: float              # seconds, boot and all
     on_status: object         # called with each line that the guest says on its status line
+    kept: bool                # a boot of its own, which may be followed by another of the same disk
 
     def file(self, name):
         return self.work / name
@@ -232,7 +233,7 @@ def main(lane, boot, boot_seconds):
             lay_payload(lane, options, cases, package, payload)
             # A start of each case takes its time as well: a package is removed and installed.
             limit = options.limit or boot_seconds + sum(case.limit + 90 for case in cases) + (300 if options.command else 0)
-            return run_job(lane, boot, options, Job(options, system, payload, work, limit, None), cases)
+            return run_job(lane, boot, options, Job(options, system, payload, work, limit, None, any(case.own_boot for case in cases)), cases)
     except Trouble as trouble:
         print(f"{lane}: {trouble}", file=sys.stderr)
         return 125

@@ -79,22 +79,24 @@ def die_with_parent():
 
 
 def watch(job, qemu, status_line, deadline):
-    """The status that the guest ends with, or None when its power was cut."""
-    cut_at = None
+    """The status that the guest ends with, or None when its power was cut or it was rebooted (QEMU ends: -no-reboot)."""
+    cut_at, rebooting = None, False
     while True:
+        gone = qemu.poll() is not None  # before its last words are read
         for line in status_line.lines():
             word, *rest = line.split()
             if word == "end":
                 return int(rest[0])
             if word == "cut":
                 cut_at = time.monotonic() + float(rest[0])
+            rebooting = rebooting or word == "reboot"
             job.on_status(line)
         now = time.monotonic()
-        if cut_at is not None and now >= cut_at:
+        if (cut_at is not None and now >= cut_at) or (gone and rebooting and qemu.returncode == 0):
             return None
         if now > deadline:
             raise Trouble(f"not done in {job.limit:.0f} s")
-        if qemu.poll() is not None:
+        if gone:
             said = job.file("qemu.log").read_text(errors="replace").strip()
             raise Trouble(f"{QEMU} ended with {qemu.returncode} before the guest was done{': ' + said if said else ''}")
         time.sleep(0.01 if cut_at else 0.05)
