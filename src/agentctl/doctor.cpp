@@ -145,10 +145,12 @@ std::vector<Finding> examineDaemon(Session& session) {
 Result<int> showFindings(Session& session, const std::vector<Finding>& findings, const std::string& allIsWell) {
   auto& out = session.out();
   Json items = Json::array();
-  for (const auto& [state, what, remedy] : findings) {
+  for (const auto& [state, what, remedy, name, tried] : findings) {
     items.push_back({{"state", state}, {"what", what}, {"remedy", remedy}});
+    if (!name.empty()) items.back().update({{"name", name}, {"tried", tried}});
     if (!out.isTable()) continue;
-    out.line(out.coloured(state) + std::string(state.size() < 9 ? 9 - state.size() : 1, ' ') + what);
+    const std::string how = tried.empty() ? "" : " [" + tried + "]";
+    out.line(out.coloured(state) + std::string(state.size() < 9 ? 9 - state.size() : 1, ' ') + what + how);
     if (!remedy.empty()) out.line("         " + remedy);
   }
   if (!out.isTable()) out.list(items, {}, "what", "");

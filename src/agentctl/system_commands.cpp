@@ -67,14 +67,20 @@ Result<int> version(Session& session) {
   return 0;
 }
 
+Result<int> doctor(Session& session) {
+  auto findings = examineMachine(session.prefix());
+  std::ranges::move(examineDaemon(session), std::back_inserter(findings));
+  return showFindings(session, findings, "all is well");
+}
+
 }  // namespace
 
 void addSystemCommands(Command& root) {
   auto group = root.group("system", "The daemon itself");
   group.verb("info", "Show the daemon: version, paths, platform, counts",
              [](Session& session) { return info(session); });
-  group.verb("doctor", "Check the daemon and this machine; exit 1 when something failed",
-             [](Session& session) { return showFindings(session, examineDaemon(session), "all is well"); });
+  group.verb("doctor", "Try each wall and limit of this machine, and check the daemon; exit 1 when something failed",
+             [](Session& session) { return doctor(session); });
   addEventsVerb(group);
   group.verb("reload", "Read configuration and contracts again; what is broken stays as it was",
              [](Session& session) { return reload(session); });

@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "govern/anchor_keeper.h"
 #include "sandbox/channel.h"
+#include "sandbox/examine.h"
 #include "sandbox/host.h"
 #include "sandbox/house.h"
 #include "sandbox/log.h"
@@ -28,6 +30,7 @@ using namespace agentos;
 using namespace agentos::sandbox;
 
 struct Options {
+  bool examine = false;
   int listenFd = -1;
   std::string socket, policyFile, peer;
   House house;
@@ -58,6 +61,8 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--mount", options.mounts, "a tree that rooms may mount from; PATH:rw for writing too (repeatable)");
   app.add_option("--uid-first", options.policy.uidFirst, "first host uid of the rooms' ranges");
   app.add_option("--uid-rooms", options.policy.slots, "how many ranges of 65536");
+  app.add_flag("--examine", options.examine,
+               "try each wall and limit on this machine, print what came of it as JSON, and leave");
 }
 
 std::string besideThis(const std::string& name) {
@@ -134,9 +139,16 @@ Service::Hooks hooksOf(Options& options, const Host& host, govern::AnchorKeeper*
   return hooks;
 }
 
+// With the policy that serve() would have, as far as it goes: a machine is examined before all of it is there.
+Result<void> examine(Options& options) {
+  AGENTOS_TRY(Policy policy, policyFrom(options, options.house));
+  return writeAll(STDOUT_FILENO, formatTrials(examineMachine(policy)) + "\n");
+}
+
 Result<void> serve(Options& options) {
   if (::geteuid() != 0)
     return fail(ErrorCode::kDenied, "agentd-spawner needs root", "start it by its unit, or let agentd do it as root");
+  if (options.examine) return examine(options);
   Fd signals = takeSignals();
   if (!signals) return failErrno(errno, "signalfd");
   AGENTOS_TRY(Policy policy, policyFrom(options, options.house));
