@@ -24,6 +24,8 @@ constexpr auto kHeadAfter = std::chrono::seconds(1);
 constexpr auto kHeadToldEvery = std::chrono::hours(1);
 constexpr auto kLastHeadPatience = std::chrono::seconds(1);
 
+void tellFailure(const std::string& why) { logAs("audit.anchor_failed", "audit anchor: " + why); }
+
 }  // namespace
 
 void Anchoring::soon() {
@@ -62,7 +64,7 @@ asio::awaitable<void> Anchoring::anchorHead() {
 asio::awaitable<bool> Anchoring::keepHead(govern::AuditHead head) {
   auto kept = co_await parts_.spawner.anchor({head.sequence, head.hash});
   const bool failed = !kept;
-  if (failed && !fails_) spdlog::warn("audit anchor: {}; tried again every second", kept.error().message());
+  if (failed && !fails_) tellFailure(kept.error().message() + "; tried again every second");
   fails_ = failed;
   co_return !failed;
 }
@@ -79,9 +81,9 @@ asio::awaitable<void> Anchoring::keepLastHead() {
       co_await (parts_.spawner.anchor(told) || bell->async_wait(asio::redirect_error(asio::use_awaitable, ignored)));
   parts_.alarms.cancel(alarm);
   if (first.index() == 1) {
-    spdlog::warn("audit anchor: no answer from the spawner within a second; the next start anchors what is not");
+    tellFailure("no answer from the spawner within a second; the next start anchors what is not");
   } else if (const auto& kept = std::get<0>(first); !kept) {
-    spdlog::warn("audit anchor: {}", kept.error().message());
+    tellFailure(kept.error().message());
   }
 }
 

@@ -16,6 +16,7 @@ namespace agentos::govern {
 namespace {
 
 constexpr std::size_t kThinAt = 1 << 20, kMaxFile = 8 << 20;
+constexpr auto kBackwardsEvery = std::chrono::hours(1);
 
 bool isHash(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -38,21 +39,43 @@ std::vector<std::string_view> linesOf(std::string_view text) {
   return lines;
 }
 
+bool goesBack(const AuditHead& before, const AuditHead& head) {
+  return head.sequence < before.sequence || (head.sequence == before.sequence && head.hash != before.hash);
+}
+
+// Whether line `i` does not go on from the one before it.
+bool isBackwards(const std::vector<std::string_view>& lines, std::size_t i) {
+  if (i == 0 || i >= lines.size()) return false;
+  const auto before = findHead(lines[i - 1]), head = findHead(lines[i]);
+  return before && head && goesBack(*before, *head);
+}
+
 Result<void> thin(int dirFd, const std::string& name, std::string_view text) {
   auto lines = linesOf(text);
   std::string kept;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    if (i % 2 == 0 || i > lines.size() / 2) kept += std::string(lines[i]) + '\n';
+    const bool stays = i % 2 == 0 || i > lines.size() / 2 || isBackwards(lines, i) || isBackwards(lines, i + 1);
+    if (stays) kept += std::string(lines[i]) + '\n';
   }
   return replaceFile(dirFd, name, kept, 0644);
 }
 
-// A head that does not go forward would take the place of an honest one when those are thinned.
-Result<bool> isNext(std::string_view text, const AuditHead& head) {
+// By the newest line that did; times of one form sort as text. A clock that was set back forbids nothing.
+bool wentBackLately(const std::vector<std::string_view>& lines, Timestamp now) {
+  for (std::size_t i = lines.size(); i-- > 1;) {
+    if (!isBackwards(lines, i)) continue;
+    const std::string time(split(lines[i], ' ')[2]);
+    return time > formatUtc(now - kBackwardsEvery) && time <= formatUtc(now);
+  }
+  return false;
+}
+
+Result<Anchored> judge(std::string_view text, const AuditHead& head, Timestamp now) {
   const auto lines = linesOf(text);
   const auto last = lines.empty() ? std::nullopt : findHead(lines.back());
-  if (!last || head.sequence > last->sequence) return true;
-  if (head.sequence == last->sequence && head.hash == last->hash) return false;
+  if (!last || head.sequence > last->sequence) return Anchored::kKept;
+  if (!goesBack(*last, head)) return Anchored::kPassedOver;
+  if (!wentBackLately(lines, now)) return Anchored::kBackwards;
   return fail(
       ErrorCode::kAuditBroken,
       "event " + std::to_string(head.sequence) + " is to be anchored after event " + std::to_string(last->sequence),
@@ -94,21 +117,25 @@ Result<std::vector<AuditHead>> readAnchors(const std::string& path) {
   return heads;
 }
 
-Result<void> appendAnchor(const std::string& path, const AuditHead& head, Timestamp time) {
-  if (head.sequence == 0) return {};
+Result<Anchored> appendAnchor(const std::string& path, const AuditHead& head, Timestamp time) {
+  if (head.sequence == 0) return Anchored::kPassedOver;
   auto place = placeOf(path);
   AGENTOS_TRY(Fd directory, openDirectory(place.directory));
   std::string line = std::to_string(head.sequence) + ' ' + head.hash + ' ' + formatUtc(time) + '\n';
   auto text = readFile(directory.get(), place.name, kMaxFile);
   if (!text && text.error().code != ErrorCode::kNotFound) return std::unexpected(std::move(text).error());
-  if (!text) return createFile(directory.get(), place.name, line, 0644);
-  AGENTOS_TRY(const bool next, isNext(*text, head));
-  if (!next) return {};
+  if (!text) {
+    AGENTOS_CHECK(createFile(directory.get(), place.name, line, 0644));
+    return Anchored::kKept;
+  }
+  AGENTOS_TRY(const Anchored outcome, judge(*text, head, time));
+  if (outcome == Anchored::kPassedOver) return outcome;
   if (text->size() > kThinAt) AGENTOS_CHECK(thin(directory.get(), place.name, *text));
   AGENTOS_TRY(Fd file, openBeneath(directory.get(), place.name, O_WRONLY | O_APPEND | O_CLOEXEC));
   if (!text->empty() && text->back() != '\n') AGENTOS_CHECK(cutTo(file.get(), text->rfind('\n') + 1));
   AGENTOS_CHECK(writeAll(file.get(), line));
-  return syncFd(file.get(), path);
+  AGENTOS_CHECK(syncFd(file.get(), path));
+  return outcome;
 }
 
 }  // namespace agentos::govern

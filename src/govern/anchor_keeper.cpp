@@ -27,7 +27,13 @@ void AnchorKeeper::offer(AuditHead head) {
 }
 
 void AnchorKeeper::keep(const AuditHead& head) {
-  if (auto kept = appendAnchor(path_, head, clock_.now()); !kept) failed_(kept.error());
+  auto kept = appendAnchor(path_, head, clock_.now());
+  if (!kept) return failed_(kept.error());
+  if (*kept != Anchored::kBackwards) return;
+  failed_(fail(ErrorCode::kAuditBroken,
+               "event " + std::to_string(head.sequence) + " is anchored after one that it does not go on from",
+               "one of the two is a lie, or the log was cut: `agentctl audit verify`")
+              .error());
 }
 
 void AnchorKeeper::work() {

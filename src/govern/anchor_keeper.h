@@ -17,7 +17,7 @@ namespace agentos::govern {
 
 class AnchorKeeper {
  public:
-  // `failed` is called in the thread, with what could not be kept.
+  // `failed` is called in the thread, with what could not be kept, or was kept and contradicts what was before.
   AnchorKeeper(std::string path, const Clock& clock, std::function<void(const Error&)> failed,
                std::chrono::milliseconds every = std::chrono::seconds(1));
   // Writes what is still waiting.

@@ -61,6 +61,7 @@ class FakeSpawner final : public sandbox::Spawner {
   int adoptions = 0, policyReloads = 0, halts = 0;
   std::optional<Error> haltProblem;
   std::vector<sandbox::LogHead> anchored;
+  std::optional<Error> anchorProblem;
   std::optional<Error> policyProblem;  // what a reload of root's policy answers
 
   // agent-init's exit record, and its end. Without a record: it vanished.
@@ -158,6 +159,7 @@ class FakeSpawner final : public sandbox::Spawner {
   Task<Result<void>> anchor(const sandbox::LogHead& head) override {
     anchored.push_back(head);
     co_await passGate();
+    if (anchorProblem) co_return std::unexpected(*anchorProblem);
     co_return Result<void>();
   }
   Task<Result<void>> reloadPolicy() override {

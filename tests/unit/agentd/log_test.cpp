@@ -15,9 +15,13 @@
 #include <cstring>
 #include <map>
 
+#include "../base/scratch_directory.h"
+#include "agentd/anchoring.h"
+#include "agentd/spawn_task.h"
 #include "base/fd.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "fake_spawner.h"
 
 namespace agentos::agentd {
 namespace {
@@ -133,6 +137,28 @@ TEST_F(LogTest, AnEventIsOneEntryWithItsFields) {
   EXPECT_EQ(only(entry, "AGENTD_TRACE"), "tr");
   EXPECT_EQ(only(entry, "AGENTD_DATA"), R"({"reason":"exit status 1"})");
   EXPECT_FALSE(receive()) << "once, not twice";
+}
+
+// Whoever watches for it needs its id, whatever the words are.
+TEST_F(LogTest, AnAnchorThatIsNotKeptHasTheIdOfItsKind) {
+  test::ScratchDirectory state;
+  SystemClock clock;
+  boost::asio::io_context io;
+  Alarms alarms(io, clock, Alarms::Mode::kManual);
+  test::FakeSpawner spawner(state.path());
+  spawner.anchorProblem = fail(ErrorCode::kUnavailable, "no spawner here").error();
+  auto log = govern::AuditLog::open(state.path() + "/audit", clock);
+  ASSERT_TRUE(log && (*log)->append({.kind = "test", .actor = "agentd"}));
+  Anchoring anchoring({.io = io, .clock = clock, .alarms = alarms, .spawner = spawner, .audit = **log});
+  start();
+  spawnTask(io.get_executor(), "last", anchoring.last());
+  io.run();
+  auto entry = receive();
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(only(entry, "MESSAGE_ID"), eventKind("audit.anchor_failed").messageId);
+  EXPECT_EQ(only(entry, "PRIORITY"), "3");
+  EXPECT_NE(only(entry, "MESSAGE").find("no spawner here"), std::string::npos);
+  EXPECT_EQ(only(receive(), "MESSAGE_ID"), eventKind("audit.anchored").messageId) << "and where the head is";
 }
 
 TEST_F(LogTest, PrioritiesAreThoseOfTheKindAndOfTheLine) {

@@ -57,6 +57,18 @@ TEST(Channel, WhatIsTooLongOrCarriesTooMuchIsRefused) {
   EXPECT_EQ(sendPacket(pair.left.get(), "x", many).error().code, ErrorCode::kTooLarge);
 }
 
+// A room's child says why it gives up and ends, with words of the spawner's still unread.
+TEST(Channel, LastWordsAreHeardThoughTheirSenderReadNothing) {
+  Pair pair;
+  EXPECT_TRUE(*sendPacket(pair.right.get(), "unread"));
+  EXPECT_TRUE(*sendPacket(pair.left.get(), "why"));
+  pair.left.reset();
+  auto why = receivePacket(pair.right.get(), 100, 2);
+  ASSERT_TRUE(why && *why);
+  EXPECT_EQ((*why)->bytes, "why");
+  EXPECT_EQ(receivePacket(pair.right.get(), 100, 2).error().code, ErrorCode::kUnreachable) << "and then its end";
+}
+
 TEST(Channel, AFullSocketSaysSoAndAGoneOneToo) {
   Pair pair;
   std::string large(60'000, 'x');
