@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/files.h"
 
@@ -91,8 +92,10 @@ Result<std::optional<Packet>> receivePacket(int socket, std::size_t maxBytes, st
   message.msg_control = control.data();
   message.msg_controllen = control.size();
   ssize_t got = 0;
+  bool reset = false;
   while ((got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT)) < 0) {
-    if (errno == EINTR) continue;
+    // Who closed without having read everything: told once, ahead of the words that he sent, which are still there.
+    if (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))) continue;
     if (errno == EAGAIN) return std::nullopt;
     return failErrno(errno, "receiving", {}, ErrorCode::kUnreachable);
   }

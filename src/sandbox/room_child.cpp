@@ -84,6 +84,10 @@ class RoomBuilder {
   // Until agent-init takes over, which then leaves by itself at an end of file before the go.
   void dieWithSpawner() { require(::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl(PR_SET_PDEATHSIG)"); }
 
+  // A change of ids sets what fs.suid_dumpable says, for the memory and so for the spawner whose memory it is
+  // (spawner_main.cpp says why it matters).
+  void dumpNothing() { require(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "prctl(PR_SET_DUMPABLE)"); }
+
   void enterNamespaces() {
     require(::unshare(CLONE_NEWNS | CLONE_NEWUTS | (isDown("ipc") ? 0 : CLONE_NEWIPC)) == 0, "unshare");
     if (!plan_.hostName.empty())
@@ -130,6 +134,7 @@ class RoomBuilder {
     require(::syscall(SYS_setresgid, 0, 0, 0) == 0, "setresgid");
     require(::syscall(SYS_setresuid, 0, 0, 0) == 0, "setresuid");
     dieWithSpawner();  // a change of ids had cleared it
+    dumpNothing();
     // Not the spawner's session keyring. A kernel without keyrings has none to keep; where there are, a room that gets
     // none of its own (EDQUOT: somebody took the quota of its uid) is not made.
     if (isDown("keyring")) return;
@@ -199,6 +204,7 @@ class RoomBuilder {
     require(::syscall(SYS_capget, &header, sets.data()) == 0, "capget");
     for (auto& set : sets) set.effective = set.permitted;
     require(::syscall(SYS_capset, &header, sets.data()) == 0, "capset");
+    dumpNothing();
   }
 
   // A directory of the layers, which may not be a link: agentd could put one there to the host's tree, which is still

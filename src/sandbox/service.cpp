@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "sandbox/group_job.h"
 #include "sandbox/halt_job.h"
@@ -23,7 +24,9 @@ namespace agentos::sandbox {
 namespace {
 
 constexpr std::size_t kMaxConnections = 16;
-constexpr std::size_t kMaxSpawns = 32;  // in the making at once; the client keeps the rest waiting
+constexpr std::size_t kMaxSpawns = 32;    // in the making at once; the client keeps the rest waiting
+constexpr std::size_t kMaxReloads = 256;  // that wait for the same reading
+constexpr auto kReloadEvery = std::chrono::seconds(1);
 constexpr std::size_t kMaxJobs = 8192;  // a sweep of every room at once
 
 Fd openPidfd(std::int32_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
@@ -121,6 +124,7 @@ void Service::run() {
     // While nobody waits, a user namespace at a time is made for the rooms to come.
     wait(idle && host_.warmNextSlot() ? 0 : untilNextWake());
     wakeLate();
+    reloadIfDue();
     dropFinished();
   }
 }
@@ -129,6 +133,7 @@ int Service::untilNextWake() const {
   auto next = LoopTime::max();
   for (const auto& job : spawns_) next = std::min(next, job->wakeAt());
   for (const auto& job : jobs_) next = std::min(next, job->wakeAt());
+  if (!reloads_.empty()) next = std::min(next, reloadDue_);
   if (next == LoopTime::max()) return -1;
   auto left = std::chrono::ceil<std::chrono::milliseconds>(next - std::chrono::steady_clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
@@ -220,7 +225,7 @@ void Service::handle(Request request, const Answer& answer) {
     case RequestKind::kAnchor:
       return anchor(std::move(request.head), answer);
     case RequestKind::kReload:
-      return answer(bodyOf(reload()), {});
+      return reloadSoon(answer);
     case RequestKind::kFreezeAll:
     case RequestKind::kKillAll:
       return haltAll(request.kind == RequestKind::kKillAll, answer);
@@ -253,6 +258,25 @@ void Service::anchor(LogHead head, const Answer& answer) {
   }
   hooks_.anchor(std::move(head));
   answer(std::monostate{}, {});
+}
+
+// Whoever may ask may ask without end, and each reading is work and a line in root's journal: everybody who asks within
+// a second of the last one shares the next.
+void Service::reloadSoon(Answer answer) {
+  if (reloads_.size() >= kMaxReloads) {
+    return answer(
+        fail(ErrorCode::kUnavailable, "256 requests wait already for the policy to be read", "wait a second").error(),
+        {});
+  }
+  reloads_.push_back(std::move(answer));
+}
+
+void Service::reloadIfDue() {
+  const auto now = std::chrono::steady_clock::now();
+  if (reloads_.empty() || now < reloadDue_) return;
+  reloadDue_ = now + kReloadEvery;
+  const auto done = reload();
+  for (const auto& answer : std::exchange(reloads_, {})) answer(bodyOf(done), {});
 }
 
 // The new policy holds from the next request on; what a broken one would have said is not guessed.
@@ -293,8 +317,9 @@ void Service::onSignals() {
   for (std::size_t i = 0; got > 0 && i < static_cast<std::size_t>(got) / sizeof infos[0]; ++i) {
     if (infos[i].ssi_signo == SIGHUP) {
       if (hooks_.reloading) hooks_.reloading();
-      (void)reload();  // it said how it went
-      if (hooks_.ready) hooks_.ready();
+      reloadSoon([this](const ReplyBody&, const std::vector<Fd>&) {  // it said how it went
+        if (hooks_.ready) hooks_.ready();
+      });
     } else {
       stopping_ = stopping_ || infos[i].ssi_signo != SIGCHLD;
     }

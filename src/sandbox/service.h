@@ -43,6 +43,8 @@ class Service {
   void watchLimits(const InstanceId& id, const Answer& answer);
   void anchor(LogHead head, const Answer& answer);
   void haltAll(bool kill, const Answer& answer);
+  void reloadSoon(Answer answer);
+  void reloadIfDue();
   Result<void> reload();
   void spawn(RoomPlan plan, const Answer& answer);
   void adopt(const Request& request, const Answer& answer);
@@ -57,6 +59,8 @@ class Service {
   Hooks hooks_;
   bool stopping_ = false;
   std::uint64_t lastNumber_ = 0;
+  std::vector<Answer> reloads_;  // who waits for the next
+  LoopTime reloadDue_;           // and when it may be
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<SpawnJob>> spawns_;
   std::vector<std::unique_ptr<Job>> jobs_;

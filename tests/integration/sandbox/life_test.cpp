@@ -86,6 +86,34 @@ TEST_F(Lives, AFrozenRoomIsKilledToo) {
   EXPECT_TRUE(ask(client().sweep(plan.id)));
 }
 
+// agentd may be taken over: root's spawner does not read its files as often as somebody asks.
+TEST_F(Lives, AFloodOfReloadsIsOneReadingASecond) {
+  const auto readings = [&] {
+    const std::string log = readUnder("/spawner.log");
+    std::size_t count = 0;
+    for (auto at = log.find("policy: "); at != std::string::npos; at = log.find("policy: ", at + 1)) ++count;
+    return count;
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  int answered = 0, asked = 0;
+  const auto flood = [&](int count) {
+    for (int i = 0; i < count; ++i, ++asked) {
+      boost::asio::co_spawn(io_, client().reloadPolicy(), [&](std::exception_ptr error, Result<void> done) {
+        EXPECT_TRUE(!error && done);
+        ++answered;
+      });
+    }
+    io_.restart();
+    while (answered < asked && io_.run_one() > 0) {
+    }
+  };
+  for (int round = 0; round < 3; ++round) flood(50);
+  EXPECT_EQ(answered, 150) << "everybody hears how it went";
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - begin).count();
+  EXPECT_GE(readings(), 2U);
+  EXPECT_LE(readings(), static_cast<std::size_t>(seconds) + 1);
+}
+
 TEST_F(Lives, ARoomOutlivesTheSpawnerAndIsAdopted) {
   auto plan = this->plan({"spin", "1"});
   auto room = mustSpawn(plan);

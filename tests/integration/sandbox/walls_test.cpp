@@ -6,6 +6,7 @@
 #include <linux/keyctl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,9 +14,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -50,6 +54,73 @@ std::set<int> numbersIn(const std::string& text) {
     if (!name.empty() && name.find_first_not_of("0123456789") == std::string::npos) numbers.insert(std::stoi(name));
   }
   return numbers;
+}
+
+// Processes that hold every key which the kernel grants to the uids of the first rooms' roots.
+class KeysTaken {
+ public:
+  explicit KeysTaken(unsigned rooms) {
+    for (unsigned i = 0; i < rooms; ++i) take(kFirstId + i * 0x10000);
+  }
+  ~KeysTaken() { giveBack(); }
+  KeysTaken(const KeysTaken&) = delete;
+  KeysTaken& operator=(const KeysTaken&) = delete;
+  bool all() const { return all_; }
+  void giveBack() {
+    for (const pid_t child : std::exchange(children_, {})) ::kill(child, SIGKILL), ::waitpid(child, nullptr, 0);
+  }
+
+ private:
+  void take(unsigned uid) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    if (child == 0) hold(uid, ends[1]);
+    children_.push_back(child);
+    ::close(ends[1]);
+    char taken = 0;
+    all_ = ::read(ends[0], &taken, 1) == 1 && taken == 'y' && all_;
+    ::close(ends[0]);
+  }
+  [[noreturn]] static void hold(unsigned uid, int out) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::syscall(SYS_setresuid, uid, uid, uid);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    long key = 0;
+    for (int i = 0; i < 100'000 && key >= 0; ++i) {
+      const std::string name = "agentd-test-" + std::to_string(i);
+      key = ::syscall(SYS_add_key, "user", name.c_str(), "x", 1, KEY_SPEC_PROCESS_KEYRING);
+    }
+    [[maybe_unused]] const auto told = ::write(out, key < 0 && errno == EDQUOT ? "y" : "n", 1);
+    for (;;) ::pause();
+  }
+  std::vector<pid_t> children_;
+  bool all_ = true;
+};
+
+// The spawner's session keyring may hold root's keys: without one of its own there is no room. Only a spawner that has
+// one can hand it down, and only then does the kernel count the new one.
+TEST_F(Walls, ARoomThatGetsNoKeyringIsNotMade) {
+  if (::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1) < 0)
+    GTEST_SKIP() << "this kernel has no keyrings, or a filter forbids them: " << std::strerror(errno);
+  ASSERT_GE(::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr), 0);
+  killSpawner();
+  startSpawner();
+  EXPECT_TRUE(eventually([&] { return ask(client().list()).has_value(); }));
+  KeysTaken keys(4);
+  ASSERT_TRUE(keys.all()) << "the quota of a room's uid could not be used up";
+  auto refused = ask(client().spawn(plan({"id"})));
+  ASSERT_FALSE(refused) << "with the keyring of the spawner";
+  EXPECT_THAT(refused.error().message(), HasSubstr("a keyring of its own"));
+  EXPECT_TRUE(eventually([&] { return noGroups(); })) << "nothing of it stays";
+  keys.giveBack();
+  // The kernel takes dead keys away a little later.
+  EXPECT_TRUE(eventually([&] {
+    auto plan = this->plan({"id"});
+    auto room = ask(client().spawn(plan));
+    if (room) EXPECT_TRUE(ask(client().sweep(plan.id)));
+    return room.has_value();
+  }));
 }
 
 TEST_F(Walls, HostFilesAreNotThere) {
