@@ -149,13 +149,10 @@ Result<void> examine(Options& options) {
 Result<void> serve(Options& options) {
   if (::geteuid() != 0)
     return fail(ErrorCode::kDenied, "agentd-spawner needs root", "start it by its unit, or let agentd do it as root");
-<<<<<<< ours
   if (options.examine) return examine(options);
-=======
   // A room's child shares this memory until it executes agent-init. Before Linux 5.16 a core dump of one process ended
   // all that share its memory; without a dump it ends alone (room_child.cpp says it again after each change of ids).
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
->>>>>>> theirs
   Fd signals = takeSignals();
   if (!signals) return failErrno(errno, "signalfd");
   AGENTOS_TRY(Policy policy, policyFrom(options, options.house));
