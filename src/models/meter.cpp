@@ -132,6 +132,12 @@ Result<Meter::Admitted> Meter::admit(const MeteredRequest& request, const Json& 
 boost::asio::awaitable<Result<MeteredAnswer>> Meter::complete(MeteredRequest request, ChunkSink sink) {
   const auto sized = std::make_shared<Sized>(std::move(request.body));
   co_await runOffloaded(request.offload, [sized] { sized->measure(); });
+  // Before anything is reserved: what waits in line holds nobody's budget.
+  const auto began = std::chrono::steady_clock::now();
+  auto turn = co_await turnstile_.enter(request.account.agent, request.urgent, request.timeout);
+  if (!turn) co_return std::unexpected(std::move(turn).error());
+  request.timeout =
+      std::max<Nanoseconds>(request.timeout - (std::chrono::steady_clock::now() - began), std::chrono::seconds(1));
   auto admitted = admit(request, sized->body, sized->checked, sized->bytes, sized->inputTokens);
   if (!admitted) {
     co_await runOffloaded(request.offload, [sized] { sized->body = {}; });  // a million values take their time to go

@@ -13,6 +13,7 @@
 #include "models/driver.h"
 #include "models/ledger.h"
 #include "models/registry.h"
+#include "models/turnstile.h"
 
 namespace agentos::models {
 
@@ -27,8 +28,9 @@ struct MeteredRequest {
   Caps caps;
   ModelPolicy policy;
   Json body;  // as the agent sent it: a Chat Completions request; `model` and `stream` are read from it
-  Nanoseconds timeout = std::chrono::minutes(10);
-  Offload offload = {};  // for a large body
+  Nanoseconds timeout = std::chrono::minutes(10);  // its turn waited for, too
+  bool urgent = false;                             // of an agent of class HRT or SRT: turnstile.h
+  Offload offload = {};                            // for a large body
 };
 
 struct MeteredAnswer {
@@ -39,6 +41,7 @@ struct MeteredAnswer {
 
 class Meter {
  public:
+  static constexpr std::size_t kCallsAtOnce = 64;  // until it is told otherwise
   // Told of every settlement right after its commit, also from destructors: must not throw. For audit and outbox.
   using Settled = std::function<void(const Ledger::Settlement&)>;
   // All three outlive the meter, and the meter every call.
@@ -51,6 +54,7 @@ class Meter {
   // maxContextTokens), kModelUnknown, kBudgetExhausted, kModelUpstream (upstreamStatus() tells the endpoint's status),
   // kUnreachable, kTimedOut, kUnavailable (cancelled), or the sink's.
   boost::asio::awaitable<Result<MeteredAnswer>> complete(MeteredRequest request, ChunkSink sink);
+  Turnstile& turnstile() { return turnstile_; }
 
  private:
   struct Admitted {
@@ -64,6 +68,7 @@ class Meter {
   const ModelRegistry& models_;
   Ledger& ledger_;
   Settled settled_;
+  Turnstile turnstile_{kCallsAtOnce};
 };
 
 }  // namespace agentos::models
