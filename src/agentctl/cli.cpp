@@ -38,6 +38,7 @@ void addCommands(CLI::App& app, Handler& chosen) {
   addLogCommands(root);
   addContractCommands(root);
   addCompanyCommands(root);
+  addChangeCommands(root);
   addTaskCommands(root);
   addMessageCommands(root);
   addCycleCommands(root);

@@ -16,6 +16,9 @@ void addLogCommands(Command& root);           // logs, events
 void addContractCommands(Command& root);
 void addCompanyCommands(Command& root);
 void addTaskCommands(Command& root);
+void addChangeCommands(Command& root);
+// The changes that lie at this path of the API, as a table.
+Result<int> showChanges(Session& session, const std::string& path);
 void addMessageCommands(Command& root);
 void addCycleCommands(Command& root);
 void addModelCommands(Command& root);  // model, cost

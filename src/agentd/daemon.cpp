@@ -123,6 +123,9 @@ Result<void> Daemon::makeParts() {
   contracts_ =
       std::make_unique<ContractStore>(config_.contracts, company_ ? company_->path() + "/agents/contracts" : "");
   for (const auto& line : contracts_->reload().problems) spdlog::warn("contract: {}", line);
+  overlays_ = std::make_unique<Overlays>(
+      Overlays::Parts{.io = world_.io, .pool = pool_, .spawner = world_.spawner, .paths = config_.paths});
+  AGENTOS_CHECK(overlays_->load());
   supervisor_ = std::make_unique<SupervisorImpl>(SupervisorParts{.io = world_.io,
                                                                  .clock = world_.clock,
                                                                  .alarms = alarms_,
@@ -132,7 +135,8 @@ Result<void> Daemon::makeParts() {
                                                                  .spawner = world_.spawner,
                                                                  .ledger = *ledger_,
                                                                  .company = company_.get(),
-                                                                 .queue = queue_.get()},
+                                                                 .queue = queue_.get(),
+                                                                 .overlays = overlays_.get()},
                                                  supervisorSettings());
   gateway_ = std::make_unique<Gateway>(GatewayServices{.io = world_.io,
                                                        .clock = world_.clock,
@@ -210,6 +214,15 @@ void Daemon::makeReload() {
       modelFiles_);
 }
 
+ChangeControl Daemon::changeControl() {
+  return {.show = [this](InstanceId id) { return overlays_->changes(std::move(id)); },
+          .commit = [this](InstanceId id,
+                           std::string actor) { return supervisor_->commitChanges(std::move(id), std::move(actor)); },
+          .discard = [this](const InstanceId& id,
+                            const std::string& actor) { return supervisor_->discardChanges(id, actor); },
+          .heldFor = [this](const TaskId& task) { return overlays_->heldFor(task.str()); }};
+}
+
 Result<void> Daemon::makeApi() {
   ApiServices services{.io = world_.io,
                        .pool = pool_,
@@ -233,6 +246,7 @@ Result<void> Daemon::makeApi() {
   services.company = company_.get();
   services.queue = queue_.get();
   if (scheduler_) services.cycles = controlOf(*scheduler_);
+  services.overlays = changeControl();
   services.systemInfo = [this] { return systemInfo(); };
   services.reload = [this](std::string actor) { return reload(std::move(actor)); };
   services.notReady = [this] { return notReady_; };
@@ -257,6 +271,7 @@ asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
                                                 .ledger = *ledger_,
                                                 .queue = queue_.get(),
                                                 .supervisor = *supervisor_}));
+  co_await supervisor_->tidyOverlays();
   if (company_) {
     AGENTOS_CO_TRY(watch_, TaskWatch::make(world_.io, *company_,
                                            [this](const auto& which, bool all) { refreshQueue(which, all); }));
@@ -406,6 +421,7 @@ Json Daemon::systemInfo() const {
           {"models", models},
           {"contracts", contracts_->all().size()},
           {"live_instances", supervisor_->liveCount()},
+          {"overlays", overlays_->counts()},
           {"concurrent_cycles", config_.concurrentCycles},
           {"log", {{"format", logState().format}, {"lost", logState().lost}}}};
 }

@@ -15,6 +15,7 @@
 #include "agentd/disk_failure.h"
 #include "agentd/events.h"
 #include "agentd/gateway/gateway.h"
+#include "agentd/overlay/overlays.h"
 #include "agentd/recovery/recovery.h"
 #include "agentd/reload.h"
 #include "agentd/scheduler/contract_store.h"
@@ -77,6 +78,7 @@ class Daemon {
   Result<void> makeParts();
   Result<void> makeScheduler();
   void makeReload();
+  ChangeControl changeControl();
   Result<void> makeApi();
   SupervisorSettings supervisorSettings();
   std::string runtimeSide() const;
@@ -104,6 +106,7 @@ class Daemon {
   std::unique_ptr<RunTable> runs_;
   std::unique_ptr<GroupCommit> commits_;
   std::unique_ptr<ContractStore> contracts_;
+  std::unique_ptr<Overlays> overlays_;
   std::unique_ptr<SupervisorImpl> supervisor_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Scheduler> scheduler_;

@@ -267,6 +267,7 @@ struct ReplyWriter {
     out.string(report.kernel);
     out.strings(report.warnings);
     out.i64(report.realTime.cpus), out.i64(report.realTime.sharePpm), out.string(report.realTime.why);
+    out.boolean(report.overlayMounts);
   }
   void operator()(const RoomReply& room) const {
     putIdentity(out, room.identity);
@@ -310,6 +311,7 @@ PlatformReport getPlatform(Reader& in) {
   report.warnings = in.strings(64);
   if (in.more())
     report.realTime.cpus = in.i64(), report.realTime.sharePpm = in.i64(), report.realTime.why = in.string();
+  if (in.more()) report.overlayMounts = in.boolean();
   return report;
 }
 

@@ -141,6 +141,7 @@ struct PlatformReport {
   std::string kernel;
   std::vector<std::string> warnings;  // one sentence each
   RealTimeReport realTime;
+  bool overlayMounts = false;
   bool operator==(const PlatformReport&) const = default;
 };
 

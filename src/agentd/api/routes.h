@@ -12,6 +12,7 @@
 namespace agentos::agentd {
 
 void addAgentRoutes(http::Router& router, const ApiServices& api);
+void addChangeRoutes(http::Router& router, const ApiServices& api);
 void addLogRoutes(http::Router& router, const ApiServices& api);
 void addTaskRoutes(http::Router& router, const ApiServices& api);
 void addWorkRoutes(http::Router& router, const ApiServices& api);  // contracts, cycles, models, costs, company

@@ -37,6 +37,14 @@ struct CycleControl {
 };
 CycleControl controlOf(Scheduler& scheduler);
 
+// The changes that runs made in overlays, as the API needs them.
+struct ChangeControl {
+  std::function<boost::asio::awaitable<Result<Json>>(InstanceId)> show;
+  std::function<boost::asio::awaitable<Result<Json>>(InstanceId, std::string actor)> commit;
+  std::function<Result<void>(const InstanceId&, const std::string& actor)> discard;
+  std::function<std::optional<InstanceId>(const TaskId&)> heldFor;  // whose changes wait for this task's acceptance
+};
+
 // Who may do what. Root and `adminUids` (agentd's own user in a private --prefix instance) and members of `adminGroup`
 // may all; members of `workGroup` may look and work the queue; nobody else may anything but ask for its health.
 struct RoleConfig {
@@ -75,6 +83,7 @@ struct ApiServices {
   std::function<boost::asio::awaitable<Result<Json>>(std::string actor)> reload;
   // GET /readyz: empty when ready, else why not; kStarting until recovery is done.
   std::function<std::string()> notReady;
+  std::optional<ChangeControl> overlays{};  // absent: none are kept
 };
 
 }  // namespace agentos::agentd

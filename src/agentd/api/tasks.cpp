@@ -5,8 +5,10 @@
 #include "company/messages.h"
 
 namespace agentos::agentd {
+namespace asio = boost::asio;
 using company::TaskStatus;
 using http::Request;
+using http::RequestPtr;
 using http::Response;
 namespace {
 
@@ -129,6 +131,23 @@ Result<company::Task> perform(const ApiServices& api, const Request& request, co
   return api.queue->find(id);
 }
 
+// A task in review is accepted with the changes of its run, and declined, failed or tried again without them.
+asio::awaitable<Response> decide(const ApiServices& api, RequestPtr request, const Move& move) {
+  auto id = TaskId::parse(request->parameter("id"));
+  const auto run = id && api.overlays ? api.overlays->heldFor(*id) : std::nullopt;
+  const auto task = run ? api.queue->find(*id) : Result<company::Task>(company::Task{});
+  const bool reviewed = run && task && task->status == TaskStatus::kInReview;
+  if (reviewed && move.to == TaskStatus::kDone) {
+    auto committed = co_await api.overlays->commit(*run, actorOf(*request));
+    if (!committed) co_return http::problem(std::move(committed).error().within("accepting " + id->str()));
+  }
+  auto moved = perform(api, *request, move);
+  if (moved && reviewed && move.to != TaskStatus::kDone) {
+    if (auto gone = api.overlays->discard(*run, actorOf(*request)); !gone) co_return http::problem(gone.error());
+  }
+  co_return http::answer(moved, [](const company::Task& done) { return http::json(viewOf(done, true)); });
+}
+
 Response inbox(const ApiServices& api, const Request& request) {
   auto mail = company::readInbox(*api.company, std::string(request.parameter("name")));
   if (!mail) return http::problem(mail.error());
@@ -187,12 +206,11 @@ void addTaskRoutes(http::Router& router, const ApiServices& api) {
   router.add({"POST", "/v1/tasks", kMember, needing(true, create)});
   router.add({"GET", "/v1/tasks/{id}", kMember, needing(true, show)});
   for (const Move& move : kMoves) {
-    router.add(
-        {"POST", "/v1/tasks/{id}/" + std::string(move.verb), kMember, plainly([&api, &move](const Request& request) {
-           if (api.queue == nullptr) return noCompany();
-           return http::answer(perform(api, request, move),
-                               [](const company::Task& task) { return http::json(viewOf(task, true)); });
-         })});
+    router.add({"POST", "/v1/tasks/{id}/" + std::string(move.verb), kMember,
+                [&api, &move](RequestPtr request, http::Stream&) -> asio::awaitable<Response> {
+                  if (api.queue == nullptr) co_return noCompany();
+                  co_return co_await decide(api, std::move(request), move);
+                }});
   }
   router.add({"GET", "/v1/messages/{name}", kMember, needing(false, inbox)});
   router.add({"POST", "/v1/messages", kMember, needing(false, send)});

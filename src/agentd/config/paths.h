@@ -21,6 +21,8 @@ struct Paths {
   std::string audit() const { return state() + "/audit"; }
   std::string artifacts() const { return state() + "/artifacts"; }
   std::string scratch() const { return state() + "/scratch"; }
+  // What runs changed in trees of mode overlay; no agent's name begins with a dot.
+  std::string overlays() const { return scratch() + "/.overlays"; }
   // Root's own, beside the state and out of the daemon's reach: the audit anchor, and the runtime that ships with
   // agentd, which root copies there and could be led astray in a directory of the daemon's.
   std::string rootState() const { return prefix + "/var/lib/agentd-root"; }

@@ -37,6 +37,7 @@ struct Instance {
   std::unique_ptr<boost::asio::posix::stream_descriptor> pidfd;
   std::vector<std::shared_ptr<boost::asio::steady_timer>> waiters;
   bool finishing = false, booked = false;  // booked: the run's end is in the books
+  std::optional<std::string> changesHeld;  // why its overlays were not committed when its work was done
   bool told = false;                       // and everybody who waited was told
   bool audited = false;                    // its end has its line in the audit log
 

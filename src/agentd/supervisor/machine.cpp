@@ -30,6 +30,7 @@ contract::Machine machineOf(const sandbox::PlatformReport& platform, const model
                             const PolicyConfig& policy) {
   contract::Machine machine;
   machine.features = features();
+  if (platform.overlayMounts) machine.features.insert(Feature::kOverlayMounts);
   machine.controllers.insert(platform.controllers.begin(), platform.controllers.end());
   if (!machine.controllers.contains("pids")) machine.standIns["pids"] = "RLIMIT_NPROC";
   machine.swapAccounting = machine.controllers.contains("memory");

@@ -47,20 +47,20 @@ void addCompanyView(const RoomInput& input, std::vector<RoomMount>& mounts) {
   }
 }
 
-Result<RoomMount> workspaceMount(const RoomInput& input, const contract::WorkspaceMount& wanted) {
+Result<RoomMount> workspaceMount(const company::Company* company, const contract::WorkspaceMount& wanted) {
   RoomMount mount{
       .source = wanted.source, .target = wanted.target, .writable = wanted.mode == contract::MountMode::kReadWrite};
   if (wanted.source.starts_with('/')) return mount;
-  if (input.company == nullptr) {
+  if (company == nullptr) {
     return fail(ErrorCode::kRefused, "the mount \"" + wanted.source + "\" is relative to a company, and there is none",
                 "start agentd with --company, or write an absolute source");
   }
-  auto found = openBeneath(input.company->rootFd(), wanted.source, O_PATH | O_CLOEXEC);
+  auto found = openBeneath(company->rootFd(), wanted.source, O_PATH | O_CLOEXEC);
   if (!found) {
     return std::unexpected(
-        std::move(found.error()).within("workspace.mounts: " + input.company->path() + "/" + wanted.source));
+        std::move(found.error()).within("workspace.mounts: " + company->path() + "/" + wanted.source));
   }
-  mount.source = input.company->path() + "/" + wanted.source;
+  mount.source = company->path() + "/" + wanted.source;
   return mount;
 }
 
@@ -81,11 +81,30 @@ Result<std::vector<RoomMount>> makeMounts(const RoomInput& input) {
     mounts.push_back({.source = input.runtime, .target = "/runtime", .idmapped = isOurs(input.runtime)});
   }
   if (input.company != nullptr) addCompanyView(input, mounts);
+  std::size_t overlays = 0;
   for (const auto& wanted : input.contract.workspace.mounts) {
-    AGENTOS_TRY(auto mount, workspaceMount(input, wanted));
+    AGENTOS_TRY(auto mount, workspaceMount(input.company, wanted));
+    if (wanted.mode == contract::MountMode::kOverlay) {
+      const std::string own = input.paths.overlays() + "/" + input.id.str() + "/" + std::to_string(overlays++);
+      mount.source = own + "/base", mount.layers = own + "/layers";
+    }
     mounts.push_back(std::move(mount));
   }
   return mounts;
+}
+
+Result<std::vector<OverlayTree>> overlayTrees(const contract::Contract& contract, const company::Company* company) {
+  std::vector<OverlayTree> trees;
+  for (const auto& wanted : contract.workspace.mounts) {
+    if (wanted.mode != contract::MountMode::kOverlay) continue;
+    AGENTOS_TRY(auto mount, workspaceMount(company, wanted));
+    trees.push_back({mount.source, wanted.target});
+  }
+  if (trees.size() > kMostOverlaysOfARun) {
+    return fail(ErrorCode::kTooLarge, std::to_string(trees.size()) + " mounts of mode overlay",
+                "at most " + std::to_string(kMostOverlaysOfARun));
+  }
+  return trees;
 }
 
 }  // namespace agentos::agentd

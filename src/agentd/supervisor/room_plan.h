@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agentd/config/paths.h"
+#include "agentd/overlay/overlays.h"
 #include "company/layout.h"
 #include "company/task_queue.h"
 #include "contract/contract.h"
@@ -35,6 +36,8 @@ struct RoomInput {
 Result<sandbox::RoomPlan> makeRoomPlan(const RoomInput& input);
 
 Result<std::vector<sandbox::RoomMount>> makeMounts(const RoomInput& input);
+// The mounts of mode overlay, with their sources as the host has them. In the plan the source of each is its snapshot.
+Result<std::vector<OverlayTree>> overlayTrees(const contract::Contract& contract, const company::Company* company);
 std::vector<std::pair<std::string, std::string>> makeEnvironment(const RoomInput& input);
 sandbox::Limits limitsOf(const contract::Contract& contract);
 

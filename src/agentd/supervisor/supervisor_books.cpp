@@ -84,7 +84,11 @@ Result<void> SupervisorImpl::performVerdict(const Instance& instance, const Verd
 // Transient failures come back; a claim that is no longer ours (a person moved the file) is said and left.
 Result<void> SupervisorImpl::tellTask(Instance& instance) {
   if (!instance.claim || instance.word != Verdict::Word::kNone || parts_.queue == nullptr) return {};
-  const Verdict verdict = verdictOfEnd(instance);
+  Verdict verdict = verdictOfEnd(instance);
+  if (verdict.word == Verdict::Word::kComplete && instance.changesHeld) {
+    verdict.word = Verdict::Word::kSubmit;
+    verdict.handoff.remains = *instance.changesHeld;
+  }
   auto done = performVerdict(instance, verdict);
   if (!done && isTransient(done.error())) return done;
   if (done) {
@@ -111,6 +115,7 @@ asio::awaitable<void> SupervisorImpl::book(InstancePtr instance) {
   tellOrphans(id);
   if (auto cost = parts_.ledger.costOfRun(id)) instance->view.cost = *cost;
   faultPoint("supervisor.books");
+  co_await settleOverlays(instance);
   if (auto told = tellTask(*instance); !told) co_return retryBooks(instance, told.error());
   faultPoint("supervisor.task_told");
   instance->booked = true;
@@ -161,7 +166,8 @@ void SupervisorImpl::removeRecords(const Paths& paths, const InstanceId& id) {
 void SupervisorImpl::prune() {
   std::vector<std::pair<Timestamp, InstanceId>> ended;
   for (const auto& [id, instance] : instances_) {
-    if (instance->told && instance->booked) ended.emplace_back(instance->view.created, id);
+    const bool held = parts_.overlays != nullptr && parts_.overlays->has(id);
+    if (instance->told && instance->booked && !held) ended.emplace_back(instance->view.created, id);
   }
   if (ended.size() <= settings_.recordsKept) return;
   std::ranges::sort(ended);

@@ -12,6 +12,7 @@
 #include "agentd/config/config.h"
 #include "agentd/events.h"
 #include "agentd/group_commit.h"
+#include "agentd/overlay/overlays.h"
 #include "agentd/supervisor/instance.h"
 #include "agentd/supervisor/limit_watch.h"
 #include "agentd/supervisor/restart_table.h"
@@ -36,6 +37,7 @@ struct SupervisorParts {
   models::Ledger& ledger;
   company::Company* company = nullptr;
   company::TaskQueue* queue = nullptr;
+  Overlays* overlays = nullptr;  // none: no contract with an overlay is admitted
 };
 
 struct SupervisorSettings {
@@ -87,6 +89,10 @@ class SupervisorImpl final : public Supervisor {
   bool waitsForRestart(const AgentName& agent) const;
   int instancesDir() const { return instancesDir_.get(); }
   const SupervisorSettings& settings() const { return settings_; }
+  // What a run that ended changed in its overlays (supervisor_overlays.cpp).
+  boost::asio::awaitable<Result<Json>> commitChanges(InstanceId id, std::string actor);
+  Result<void> discardChanges(const InstanceId& id, const std::string& actor);
+  boost::asio::awaitable<void> tidyOverlays();
   // For the runs to come; paths stay.
   void changeSettings(SupervisorSettings settings) { settings_ = std::move(settings); }
 
@@ -126,6 +132,13 @@ class SupervisorImpl final : public Supervisor {
                                               Nanoseconds grace);
   void startGrace(const InstancePtr& instance, Nanoseconds grace);
   boost::asio::awaitable<void> finish(InstancePtr instance);
+
+  // changes kept apart (supervisor_overlays.cpp)
+  boost::asio::awaitable<Result<void>> makeOverlays(InstancePtr instance);
+  boost::asio::awaitable<void> settleOverlays(InstancePtr instance);
+  boost::asio::awaitable<Result<Json>> commitNow(InstancePtr instance, std::string actor);
+  Result<void> discardNow(const Instance& instance, const std::string& actor);
+  Result<InstancePtr> decided(const InstanceId& id) const;
 
   // the books (supervisor_books.cpp)
   void readExitRecord(Instance& instance) const;

@@ -164,6 +164,10 @@ boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest re
     co_await refuse(instance, plan.error());
     co_return std::unexpected(std::move(plan).error());
   }
+  if (auto made = co_await makeOverlays(instance); !made) {
+    co_await refuse(instance, made.error());
+    co_return std::unexpected(std::move(made).error());
+  }
   auto room = co_await parts_.spawner.spawn(*plan);
   if (!room) {
     co_await refuse(instance, room.error());
