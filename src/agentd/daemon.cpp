@@ -138,6 +138,7 @@ Result<void> Daemon::makeParts() {
                                                                  .queue = queue_.get(),
                                                                  .overlays = overlays_.get()},
                                                  supervisorSettings());
+  AGENTOS_CHECK(makeEgress());
   gateway_ = std::make_unique<Gateway>(GatewayServices{.io = world_.io,
                                                        .clock = world_.clock,
                                                        .supervisor = *supervisor_,
@@ -147,8 +148,27 @@ Result<void> Daemon::makeParts() {
                                                        .events = *events_,
                                                        .company = company_.get(),
                                                        .queue = queue_.get(),
-                                                       .pool = &pool_});
+                                                       .pool = &pool_,
+                                                       .egress = egress_.get()});
   supervisor_->serveRoomsWith(*gateway_);
+  return {};
+}
+
+Result<void> Daemon::makeEgress() {
+  AGENTOS_TRY(egressBooks_, egress::Books::open(*db_));
+  resolver_ = std::make_unique<egress::SystemResolver>(world_.io);
+  auto permitted = [this] {
+    std::vector<IpRange> ranges;
+    for (const auto& text : config_.policy.egressPrivate) {
+      if (auto range = IpRange::parse(text)) ranges.push_back(*range);
+    }
+    return ranges;
+  };
+  egress_ = std::make_unique<egress::Proxy>(egress::ProxyParts{.io = world_.io,
+                                                               .events = *events_,
+                                                               .books = *egressBooks_,
+                                                               .resolver = *resolver_,
+                                                               .permitted = std::move(permitted)});
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "agentd/anchoring.h"
 #include "agentd/api/api_server.h"
 #include "agentd/config/config.h"
+#include "agentd/egress/proxy.h"
 #include "agentd/disk_failure.h"
 #include "agentd/events.h"
 #include "agentd/gateway/gateway.h"
@@ -79,6 +80,7 @@ class Daemon {
   Result<void> makeScheduler();
   void makeReload();
   ChangeControl changeControl();
+  Result<void> makeEgress();
   Result<void> makeApi();
   SupervisorSettings supervisorSettings();
   std::string runtimeSide() const;
@@ -108,6 +110,9 @@ class Daemon {
   std::unique_ptr<ContractStore> contracts_;
   std::unique_ptr<Overlays> overlays_;
   std::unique_ptr<SupervisorImpl> supervisor_;
+  std::unique_ptr<egress::Books> egressBooks_;
+  std::unique_ptr<egress::Resolver> resolver_;
+  std::unique_ptr<egress::Proxy> egress_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Reload> reload_;

@@ -72,6 +72,9 @@ constexpr EventKind kKinds[] = {
     {"message.sent", "21e160c650c84da5b589606d3e47b933", LogLevel::kDebug, "message sent"},
     {"model.settled", "4625e5cc6ce244b886e8353c4082368a", LogLevel::kDebug, "model call settled"},
     {"denied", "99542b04d01b40bc82e4da520112111b", LogLevel::kWarning, "denied"},
+    {"egress.refused", "efd53cb5806b4297991ee297fecb52bb", LogLevel::kWarning, "not let out"},
+    {"egress.summary", "a068ec4aba9444419a4026c4d48da47e", LogLevel::kInfo, "what left the room"},
+    {"egress.unrestricted", "31b10056aef340ec8d163949173f76c9", LogLevel::kNotice, "an open network"},
 };
 
 constexpr std::size_t kLongestReason = 500, kLongestValue = 120;

@@ -92,8 +92,10 @@ constexpr std::array kRules = {
     needs("workspace.encrypted", Feature::kEncryptedScratch, "encryption at rest", kNothing,
           "remove workspace.encrypted"),
     needs("network.egress", Feature::kEgressProxy, "the egress proxy", "no way out", "remove network.egress"),
-    needs("network.unrestricted", Feature::kOpenNetwork, "the host's network", "no way out",
+    needs("network.unrestricted", Feature::kOpenNetwork, "the egress proxy, to every public address", "no way out",
           "remove network.unrestricted"),
+    needs("network.max_bytes", Feature::kEgressProxy, "the egress proxy", "no way out", "remove network.max_bytes"),
+    needs("network.rate", Feature::kEgressProxy, "the egress proxy", "no way out", "remove network.rate"),
     label("network.reason"),
     label("network.dns"),  // names are resolved by the egress proxy or not at all
     given("budget.per_run_usd", "the ledger"),

@@ -142,11 +142,26 @@ struct Workspace {
   bool operator==(const Workspace&) const = default;
 };
 
+// One place that the proxy connects to. With methods or paths it is for plain HTTP alone: what is in a tunnel is not
+// seen.
+struct EgressRule {
+  std::string host;  // as written: a host, or "*." and a name
+  std::int64_t port = 0;
+  std::vector<std::string> methods, paths;  // patterns of paths; empty: any
+  std::vector<std::string> addresses;       // ranges besides the public internet that the name may lead to
+  bool tls = true;                          // tunnel: a tunnel carries TLS to that very name; else anything
+  std::optional<Bytes> maxBytes;            // in one run, both ways
+  bool operator==(const EgressRule&) const = default;
+};
+std::string textOf(const EgressRule& rule);  // "api.github.com:443"
+
 struct Network {
-  std::vector<std::string> egress;  // "host:port", "*.host:port"; empty: no way out
+  std::vector<EgressRule> egress;  // empty: no way out
   bool unrestricted = false;
-  std::string reason;      // required with unrestricted
-  bool dnsByProxy = true;  // dns: proxy | none
+  std::string reason;             // required with unrestricted
+  bool dnsByProxy = true;         // dns: proxy | none
+  std::optional<Bytes> maxBytes;  // in one run, to everywhere, both ways
+  std::optional<Bytes> rate;      // a second, both ways
   bool operator==(const Network&) const = default;
 };
 

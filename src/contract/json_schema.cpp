@@ -39,6 +39,7 @@ Json schemaOf(const Shape& shape) {
   switch (shape.kind) {
     case Kind::kMap:
     case Kind::kMapList:
+    case Kind::kMixedList:
       return Json::object();
     case Kind::kText:
       return textSchema(*shape.rule);
@@ -76,6 +77,10 @@ Json fieldSchema(const Field& field) {
   if (field.shape.kind == Kind::kMap) schema = objectSchema(field.path);
   if (field.shape.kind == Kind::kMapList)
     schema = listSchema(field.shape, objectSchema(std::string(field.path) + "[]"), false);
+  if (field.shape.kind == Kind::kMixedList) {
+    Json either = Json::array({textSchema(*field.shape.rule), objectSchema(std::string(field.path) + "[]")});
+    schema = listSchema(field.shape, {{"anyOf", std::move(either)}}, true);
+  }
   schema["description"] = std::string(field.doc);
   const Json fallback = field.get == nullptr ? Json() : field.get(Contract{});
   if (!fallback.is_null() && !field.required) schema["default"] = fallback;

@@ -114,7 +114,7 @@ class Reader {
       reading_.broken.insert(path);
     } else if (field.shape.kind == Kind::kMap) {
       readMap(value, value.mark, path, std::string(field.path));
-    } else if (field.shape.kind == Kind::kMapList) {
+    } else if (field.shape.kind == Kind::kMapList || field.shape.kind == Kind::kMixedList) {
       readMapList(field, value, path);
     } else {
       field.set(reading_.contract, value);
@@ -124,6 +124,7 @@ class Reader {
   void readMapList(const Field& field, const YamlNode& list, const std::string& path) {
     for (std::size_t at = 0; at < list.items.size(); ++at) {
       field.set(reading_.contract, list.items[at]);
+      if (list.items[at].kind != YamlNode::Kind::kMap) continue;
       readMap(list.items[at], list.items[at].mark, path + "[" + std::to_string(at) + "]",
               std::string(field.path) + "[]");
     }

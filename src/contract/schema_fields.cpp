@@ -3,6 +3,7 @@
 // that are not one member each say how.
 #include <chrono>
 
+#include "base/host_name.h"
 #include "contract/bind.h"
 #include "contract/schema.h"
 
@@ -112,6 +113,35 @@ WorkspaceMount& lastMount(Contract& contract) { return contract.workspace.mounts
 const WorkspaceMount& lastMount(const Contract& contract) {
   static const WorkspaceMount kDefault;
   return contract.workspace.mounts.empty() ? kDefault : contract.workspace.mounts.back();
+}
+
+// "host:port" is what the map would say.
+void addEgress(Contract& contract, const YamlNode& node) {
+  EgressRule& rule = contract.network.egress.emplace_back();
+  if (node.kind != YamlNode::Kind::kScalar) return;
+  const auto colon = node.scalar.rfind(':');
+  std::string_view host = std::string_view(node.scalar).substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  rule.host = host;
+  rule.port = std::stoi(node.scalar.substr(colon + 1));
+}
+Json getEgress(const Contract& contract) {
+  Json list = Json::array();
+  for (const EgressRule& rule : contract.network.egress) {
+    Json one = {{"host", rule.host}, {"port", rule.port}};
+    if (!rule.methods.empty()) one["methods"] = rule.methods;
+    if (!rule.paths.empty()) one["paths"] = rule.paths;
+    if (!rule.addresses.empty()) one["addresses"] = rule.addresses;
+    if (!rule.tls) one["tunnel"] = "any";
+    if (rule.maxBytes) one["max_bytes"] = bind::show(*rule.maxBytes);
+    list.push_back(one.size() == 2 ? Json(textOf(rule)) : std::move(one));
+  }
+  return list;
+}
+EgressRule& lastEgress(Contract& contract) { return contract.network.egress.back(); }
+const EgressRule& lastEgress(const Contract& contract) {
+  static const EgressRule kDefault;
+  return contract.network.egress.empty() ? kDefault : contract.network.egress.back();
 }
 
 std::vector<Field> identityFields() {
@@ -288,10 +318,30 @@ std::vector<Field> roomFields() {
       key("workspace.encrypted", boolean(), "The scratch is encrypted at rest.",
           [](auto& c) -> auto& { return c.workspace.encrypted; }),
       map("network", "The way out; without it there is none."),
-      key("network.egress", texts(kEgressRule), "Where the proxy connects to.",
-          [](auto& c) -> auto& { return c.network.egress; }),
-      key("network.unrestricted", boolean(), "Anywhere. Needs a reason.",
+      {"network.egress", Shape{Kind::kMixedList, 0, kMaxListItems, &kEgressRule, {}},
+       "Where the proxy connects to; a text is short for a map with host and port.", false, addEgress, getEgress},
+      required(key("network.egress[].host", text(kEgressHostRule), "The host; *.example.org is every name below it.",
+                   [](auto& c) -> auto& { return lastEgress(c).host; })),
+      required(key("network.egress[].port", integer(1, 65'535), "Its port.",
+                   [](auto& c) -> auto& { return lastEgress(c).port; })),
+      key("network.egress[].methods", texts(kMethodRule), "Plain HTTP with these methods only; no tunnel.",
+          [](auto& c) -> auto& { return lastEgress(c).methods; }),
+      key("network.egress[].paths", texts(kUrlPathRule), "Plain HTTP to these paths only; no tunnel.",
+          [](auto& c) -> auto& { return lastEgress(c).paths; }),
+      key("network.egress[].addresses", texts(kRangeRule),
+          "Private addresses that the name may lead to, where root's policy.egress_private has them too.",
+          [](auto& c) -> auto& { return lastEgress(c).addresses; }),
+      {"network.egress[].tunnel", only({"tls", "any"}),
+       "What a tunnel (CONNECT) carries: TLS that asks for this very host, or anything.", false,
+       [](Contract& c, const YamlNode& node) { lastEgress(c).tls = node.scalar == "tls"; },
+       [](const Contract& c) { return Json(lastEgress(c).tls ? "tls" : "any"); }},
+      key("network.egress[].max_bytes", size(1), "Bytes in one run, both ways.",
+          [](auto& c) -> auto& { return lastEgress(c).maxBytes; }),
+      key("network.unrestricted", boolean(), "Any public name, address and port, through the proxy. Needs a reason.",
           [](auto& c) -> auto& { return c.network.unrestricted; }),
+      key("network.max_bytes", size(1), "Bytes in one run to everywhere, both ways.",
+          [](auto& c) -> auto& { return c.network.maxBytes; }),
+      key("network.rate", size(1024), "Bytes a second, both ways.", [](auto& c) -> auto& { return c.network.rate; }),
       key("network.reason", text(kLineRule), "Why the network must be unrestricted.",
           [](auto& c) -> auto& { return c.network.reason; }),
       {"network.dns", only({"proxy", "none"}), "Who resolves names.", false,
@@ -352,6 +402,8 @@ std::vector<Field> makeFields() {
 }
 
 }  // namespace
+
+std::string textOf(const EgressRule& rule) { return bracketed(rule.host) + ":" + std::to_string(rule.port); }
 
 std::span<const Field> fields() {
   static const std::vector<Field> kFields = makeFields();

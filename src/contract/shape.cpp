@@ -105,6 +105,10 @@ Complaints checkAmount(const Shape& shape, const YamlNode& node) {
   return checkRange(shape, node, *amount);
 }
 
+Complaints checkMixed(const Shape& shape, const YamlNode& node) {
+  return node.kind == YamlNode::Kind::kMap ? Complaints{} : checkText(shape, node);
+}
+
 using ItemCheck = Complaints (*)(const Shape& shape, const YamlNode& item);
 
 Complaints checkArgument(const Shape& shape, const YamlNode& node) {
@@ -255,6 +259,8 @@ std::string describe(const Shape& shape) {
       return "a map of keys";
     case Kind::kMapList:
       return "a list of maps";
+    case Kind::kMixedList:
+      return "a list, each item " + std::string(shape.rule->says) + ", or a map";
     case Kind::kText:
       return std::string(shape.rule->says);
     case Kind::kWord:
@@ -292,6 +298,8 @@ Complaints complaintsOf(const Shape& shape, const YamlNode& node) {
           shape, node,
           [](const Shape&, const YamlNode& item) { return complaintsOf({Kind::kMap, 0, 0, nullptr, {}}, item); },
           false);
+    case Kind::kMixedList:
+      return checkList(shape, node, checkMixed, true);
     case Kind::kText:
       return checkText(shape, node);
     case Kind::kWord:

@@ -17,6 +17,7 @@ namespace agentos::contract {
 enum class Kind : std::uint8_t {
   kMap,          // a map with the keys of the table
   kMapList,      // a list of such maps
+  kMixedList,    // a list of texts that fit `rule`, each short for a map, and of such maps
   kText,         // a text that fits `rule`; a plain number or boolean is none
   kWord,         // one of `words`
   kInteger,      // a plain whole number in [min, max]

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include "base/host_name.h"
 #include "base/ids.h"
+#include "base/ip_address.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "contract/cron_syntax.h"
@@ -60,13 +62,39 @@ bool isPort(std::string_view text) {
   if (text.empty() || text.size() > 5 || text.front() == '0' || !std::ranges::all_of(text, isDigit)) return false;
   return std::stoi(std::string(text)) <= 65535;
 }
+// The last part of a wildcard is a name: "*.1" is neither.
+bool isEgressHost(std::string_view host) {
+  const bool wild = host.starts_with("*.");
+  if (wild) host.remove_prefix(2);
+  if (!canonicalHost(host)) return false;
+  return IpAddress::parse(host) ? !wild : std::ranges::all_of(split(host, '.'), isHostLabel);
+}
+Problem egressHost(std::string_view text) {
+  return isEgressHost(text) ? Problem{} : no(text, "host, nor *. and a name");
+}
 Problem egress(std::string_view text) {
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return quoted(text) + " names no port";
   std::string_view host = text.substr(0, colon);
   if (!isPort(text.substr(colon + 1))) return no(text, "host with a port from 1 to 65535");
-  if (host.starts_with("*.")) host.remove_prefix(2);
-  return std::ranges::all_of(split(host, '.'), isHostLabel) ? Problem{} : no(text, "host with a port");
+  const bool brackets = host.starts_with('[') && host.ends_with(']');
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto address = IpAddress::parse(host);
+  const bool fits = isEgressHost(host) && brackets == (address && !address->isV4());
+  return fits ? Problem{} : no(text, "host with a port");
+}
+Problem method(std::string_view text) {
+  auto upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (text == "CONNECT") return "CONNECT asks for a tunnel, in which nobody sees methods";
+  return !text.empty() && std::ranges::all_of(text, upper) ? Problem{} : no(text, "method");
+}
+Problem urlPath(std::string_view text) {
+  auto visible = [](char c) { return c > 0x20 && c < 0x7F && c != '?' && c != '#'; };
+  if (text.contains('?')) return quoted(text) + " has a query: a pattern is held against the path alone, with * alone";
+  return text.starts_with('/') && std::ranges::all_of(text, visible) ? Problem{} : no(text, "pattern of paths");
+}
+Problem range(std::string_view text) {
+  return IpRange::parse(text) ? Problem{} : no(text, "range of addresses (the bits behind the prefix are zero)");
 }
 
 // The room has no network but its loopback, so a health probe can only go there.
@@ -117,6 +145,8 @@ Problem mountTarget(std::string_view text) {
 }
 
 // A path whose parts are neither empty nor "." nor "..".
+#define AGENTOS_LABEL "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+#define AGENTOS_HOST(address) "(" address "|(\\*\\.)?" AGENTOS_LABEL "(\\." AGENTOS_LABEL ")*)"
 #define AGENTOS_CLEAN "(?!\\.{1,2}(/|$))[^/]+(/(?!\\.{1,2}(/|$))[^/]+)*$"
 
 }  // namespace
@@ -137,9 +167,15 @@ const TextRule kFreeTextRule = {"a text", R"(\S)", 4096, freeText};
 const TextRule kSecretRule = {"the name of a systemd credential: letters, digits and . _ -",
                               R"(^[A-Za-z0-9_][A-Za-z0-9_.-]*$)", 128, secret};
 const TextRule kEgressRule = {
-    "host:port or *.host:port, such as api.github.com:443",
-    R"(^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*:[1-9][0-9]{0,4}$)",
+    "host:port or *.host:port, such as api.github.com:443", "^" AGENTOS_HOST(R"(\[[0-9A-Fa-f:.]+\])") ":[1-9][0-9]{0,4}$",
     260, egress};
+const TextRule kEgressHostRule = {"a host such as api.github.com, *. and a name, or an address",
+                                  "^" AGENTOS_HOST("[0-9A-Fa-f:.]+") "$", 253, egressHost};
+const TextRule kMethodRule = {"a method such as GET", "^[A-Z]+$", 32, method};
+const TextRule kUrlPathRule = {"a path such as /v1/models, with * where anything may stand", R"(^/[^\s?#]*$)", 1024,
+                               urlPath};
+const TextRule kRangeRule = {"an address, or a range such as 10.0.0.0/8", R"(^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$)", 49,
+                             range};
 const TextRule kHttpRule = {"http://127.0.0.1:PORT/path, or nothing",
                             R"(^(http://127\.0\.0\.1:[1-9][0-9]{0,4}(/\S*)?)?$)", 2000, http};
 const TextRule kCronRule = {"five fields, such as \"*/15 * * * *\": minute, hour, day of month, month, day of week",

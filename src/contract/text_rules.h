@@ -19,6 +19,6 @@ struct TextRule {
 
 extern const TextRule kAgentNameRule, kNamePatternRule, kToolRule, kModelRule, kLabelRule, kLineRule, kFreeTextRule,
     kSecretRule, kEgressRule, kHttpRule, kCronRule, kHoursRule, kBackoffRule, kStatePathRule, kMountSourceRule,
-    kMountTargetRule, kEnvNameRule;
+    kMountTargetRule, kEnvNameRule, kEgressHostRule, kMethodRule, kUrlPathRule, kRangeRule;
 
 }  // namespace agentos::contract

@@ -59,6 +59,7 @@ std::vector<Row> makeTable() {
           policyRow("policy.programs", &PolicyConfig::programs),
           policyRow("policy.mounts", &PolicyConfig::mounts),
           policyRow("policy.egress", &PolicyConfig::egress),
+          policyRow("policy.egress_private", &PolicyConfig::egressPrivate),
           policyRow("policy.secrets", &PolicyConfig::secrets)};
 }
 

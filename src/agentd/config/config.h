@@ -39,6 +39,7 @@ enum class StopAgents : std::uint8_t { kStop, kKeep };
 struct PolicyConfig {
   bool allowUnlimitedWithoutControllers = false;
   std::vector<std::string> programs, mounts, egress, secrets;  // what a company's contract may grant
+  std::vector<std::string> egressPrivate;  // ranges that any contract's rule may name: private, loopback, link-local
 };
 
 struct Config {

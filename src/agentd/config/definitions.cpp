@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ip_address.h"
 #include "base/text.h"
 
 namespace agentos::agentd {
@@ -257,6 +258,15 @@ std::vector<Definition> makeModelDefinitions() {
   };
 }
 
+void readEgressPrivate(Config& config, const YamlNode& node, Path where, ConfigReader& reader) {
+  config.policy.egressPrivate = listOf(node, where, reader, "ranges");
+  for (const auto& text : config.policy.egressPrivate) {
+    if (IpRange::parse(text)) continue;
+    reader.complain(node, where, ErrorCode::kConfig, "\"" + text + "\" is no range of addresses",
+                    "such as 10.0.0.0/8 or fd00::/8, with zeros behind the prefix");
+  }
+}
+
 std::vector<Definition> makePolicyDefinitions() {
   return {
       boolean("policy.allow_unlimited_without_controllers", "false",
@@ -270,6 +280,9 @@ std::vector<Definition> makePolicyDefinitions() {
            [](Config& c) -> auto& { return c.policy.mounts; }),
       list("policy.egress", "patterns", "[]", "host:port patterns that a company's contract may reach",
            [](Config& c) -> auto& { return c.policy.egress; }),
+      {"policy.egress_private", "list of ranges", "addresses, or ranges such as 10.0.0.0/8", "[]",
+       "addresses beyond the public internet that the egress proxy may connect to, when a contract's rule names them",
+       readEgressPrivate},
       list("policy.secrets", "patterns", "[]", "secrets that a company's contract may name",
            [](Config& c) -> auto& { return c.policy.secrets; }),
   };

@@ -71,6 +71,7 @@ const std::map<std::string, std::vector<std::string>>& examples() {
       {"prices", {"prices:", "  \"local/*\": { input: 0.10, output: 0.40 }"}},
       {"policy.mounts", {"mounts: [/srv/projects]"}},
       {"policy.egress", {"egress: [\"api.example.com:443\"]"}},
+      {"policy.egress_private", {"egress_private: [10.20.0.0/16, \"fd00:20::/32\"]"}},
   };
   return kExamples;
 }

@@ -33,13 +33,13 @@ class RoomApplication final : public http::Application {
   http::Router router;
 };
 
-// 4243: nothing leaves the room.
+// 4243 of a gateway without a proxy, and of a room whose run is not known: nothing leaves.
 class NoWayOut final : public http::Application {
  public:
   std::expected<const http::Route*, http::Response> route(http::Request& request) override {
     auto response = http::problem({ErrorCode::kDenied,
                                    "no way out of this room to " + request.path,
-                                   "egress is not carried by this agentd: models are at http://127.0.0.1:4242",
+                                   "models are at http://127.0.0.1:4242",
                                    0,
                                    {}});
     response.close = true;
@@ -82,11 +82,21 @@ void Gateway::openRoom(const InstanceId& id, std::vector<Fd> listeners) {
   auto room = std::make_shared<Room>(services_.io, *applications_, id);
   if (auto view = services_.supervisor.view(id)) room->count->turns = view->modelCalls;
   if (!listeners.empty()) room->gateway.listen(std::move(listeners[0]));
-  if (listeners.size() > 1) room->proxy.listen(std::move(listeners[1]));
+  if (listeners.size() > 1) {
+    auto view = services_.supervisor.room(id);
+    if (services_.egress != nullptr && view && view->contract) {
+      services_.egress->open(id, view->contract, view->trace, std::move(listeners[1]));
+    } else {
+      room->proxy.listen(std::move(listeners[1]));
+    }
+  }
   rooms_[id] = std::move(room);  // an earlier one's connections are cut as it goes
 }
 
-asio::awaitable<void> Gateway::closeRoom(const InstanceId& id) {
+asio::awaitable<void> Gateway::closeRoom(const InstanceId& id) { return close(id, true); }
+
+asio::awaitable<void> Gateway::close(InstanceId id, bool ended) {
+  if (services_.egress != nullptr) co_await services_.egress->close(id, ended);
   auto found = rooms_.find(id);
   if (found == rooms_.end()) co_return;
   auto room = std::move(found->second);
@@ -98,7 +108,7 @@ asio::awaitable<void> Gateway::closeRoom(const InstanceId& id) {
 asio::awaitable<void> Gateway::closeAll() {
   while (!rooms_.empty()) {
     InstanceId id = rooms_.begin()->first;
-    co_await closeRoom(id);
+    co_await close(std::move(id), false);
   }
 }
 

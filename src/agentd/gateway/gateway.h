@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent finds at 127.0.0.1:4242 in its room: models (/v1/…) and itself (/self/…). A caller is known by the
-// listener its call came in on, never by what it says. 4243 is the egress proxy's place, which refuses everything here.
+// listener its call came in on, never by what it says. 4243 is the egress proxy's.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "agentd/egress/proxy.h"
 #include "agentd/events.h"
 #include "agentd/supervisor/supervisor.h"
 #include "base/clock.h"
@@ -34,6 +35,7 @@ struct GatewayServices {
   company::Company* company = nullptr;
   company::TaskQueue* queue = nullptr;
   boost::asio::thread_pool* pool = nullptr;  // for large bodies; null: they are the loop's too
+  egress::Proxy* egress = nullptr;           // null: no room has a way out
 };
 
 // The caps that bind a run: the contract's budget and the company's.
@@ -49,10 +51,12 @@ class Gateway final : public RoomServer {
   // listeners: 4242, then 4243; a room that is open already is opened again with the new ones.
   void openRoom(const InstanceId& id, std::vector<Fd> listeners) override;
   boost::asio::awaitable<void> closeRoom(const InstanceId& id) override;
+  // For a stop of agentd itself: the rooms go on.
   boost::asio::awaitable<void> closeAll();
   std::size_t rooms() const { return rooms_.size(); }
 
  private:
+  boost::asio::awaitable<void> close(InstanceId id, bool ended);
   struct Room;
   struct Applications;
   GatewayServices services_;

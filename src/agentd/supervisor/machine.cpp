@@ -11,7 +11,9 @@ namespace {
 using contract::Feature;
 
 // Kept to what this version really holds: a feature that is missing here is refused, never silently left out.
-std::set<Feature> features() { return {Feature::kContextLimit, Feature::kNestedUserns}; }
+std::set<Feature> features() {
+  return {Feature::kContextLimit, Feature::kNestedUserns, Feature::kEgressProxy, Feature::kOpenNetwork};
+}
 
 // The tools of agent-runner and of the gateway's /self, as contracts name them.
 std::set<std::string> tools() {

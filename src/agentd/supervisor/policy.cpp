@@ -2,7 +2,9 @@
 #include "agentd/supervisor/policy.h"
 
 #include <algorithm>
+#include <cctype>
 
+#include "base/host_name.h"
 #include "base/text.h"
 
 namespace agentos::agentd {
@@ -14,6 +16,18 @@ bool fitsAny(const std::vector<std::string>& patterns, const std::string& value)
 
 bool isBelowAny(const std::vector<std::string>& roots, const std::string& path) {
   return std::ranges::any_of(roots, [&](const auto& root) { return path == root || path.starts_with(root + "/"); });
+}
+
+// The star of a rule stands for any name: only a star of the policy covers it.
+bool reachesOnly(const std::vector<std::string>& patterns, const contract::EgressRule& rule) {
+  const bool wild = rule.host.starts_with("*.");
+  const auto host = canonicalHost(wild ? std::string_view(rule.host).substr(2) : rule.host);
+  if (!host) return false;
+  const std::string target = (wild ? "\x01.\x01." : "") + bracketed(*host) + ":" + std::to_string(rule.port);
+  return std::ranges::any_of(patterns, [&](std::string pattern) {
+    std::ranges::transform(pattern, pattern.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return matchesPattern(pattern, target);
+  });
 }
 
 }  // namespace
@@ -32,8 +46,8 @@ Result<void> checkCompanyGrants(const contract::Contract& contract, const Policy
       refuse("workspace.mounts", mount.source, "policy.mounts");
     }
   }
-  for (const auto& target : contract.network.egress) {
-    if (!fitsAny(policy.egress, target)) refuse("network.egress", target, "policy.egress");
+  for (const auto& rule : contract.network.egress) {
+    if (!reachesOnly(policy.egress, rule)) refuse("network.egress", contract::textOf(rule), "policy.egress");
   }
   if (contract.network.unrestricted) refuse("network", "unrestricted", "a contract of root's in PREFIX/etc/agents");
   for (const auto& secret : contract.run.secrets) {

@@ -124,7 +124,10 @@ TEST(Policy, EveryGrantBeyondIsNamedWithTheKeyThatWouldAllowIt) {
   contract.run.command = {"/opt/x"};
   contract.workspace.mounts = {
       {"/etc", "/etc2", {}}, {"products/a", "/workspace", {}}, {"/srv/a/b", "/w", {}}, {"/srv/ab", "/v", {}}};
-  contract.network.egress = {"evil.example:443", "api.example:443"};
+  contract.network.egress.resize(2);
+  contract.network.egress[0].host = "evil.example";
+  contract.network.egress[1].host = "API.example.";
+  for (auto& rule : contract.network.egress) rule.port = 443;
   contract.run.secrets = {"token"};
   PolicyConfig policy;
   policy.programs = {"/usr/*"};

@@ -90,6 +90,9 @@ Findings validateItems(const Json& schema, const Json& instance, const std::stri
 Findings validateCombined(const Json& schema, const Json& instance, const std::string& at) {
   Findings all;
   for (const Json& part : schema.value("allOf", Json::array())) append(all, validate(part, instance, at));
+  const Json either = schema.value("anyOf", Json::array({true}));
+  auto fits = [&](const Json& part) { return part == true || validate(part, instance, at).empty(); };
+  if (std::ranges::none_of(either, fits)) all.push_back(at + ": anyOf");
   if (schema.contains("not") && validate(schema["not"], instance, at).empty()) all.push_back(at + ": not");
   if (schema.contains("if") && validate(schema["if"], instance, at).empty())
     append(all, validate(schema["then"], instance, at));
@@ -99,10 +102,10 @@ Findings validateCombined(const Json& schema, const Json& instance, const std::s
 }  // namespace
 
 Findings validate(const Json& schema, const Json& instance, const std::string& at) {
-  static constexpr std::array<std::string_view, 14> kElsewhere = {
+  static constexpr std::array<std::string_view, 15> kElsewhere = {
       "$schema",       "title",   "description", "default", "properties", "additionalProperties",
       "propertyNames", "items",   "allOf",       "not",     "if",         "then",
-      "$id",           "examples"};
+      "$id",           "examples", "anyOf"};
   Findings all;
   for (const auto& [keyword, value] : schema.items()) {
     if (std::ranges::find(kElsewhere, keyword) != kElsewhere.end()) continue;

@@ -23,6 +23,7 @@ const std::set<std::string> kBeyondTheSchema = {
     "range-mem-much", "range-timeout-zero", "unit-money-exponent",
     // What is inside a text.
     "cron-empty-item", "cron-minute", "cron-never", "cron-reversed", "cron-step-zero", "cron-word", "egress-port-high",
+    "egress-method-connect", "egress-number-host", "egress-range-bits", "egress-star-address",
     "text-backoff-backwards", "text-command-relative", "text-hours-empty", "text-probe-relative",
     // Places of the room, and mounts beside each other.
     "mount-target-around", "mount-target-company", "mount-target-home", "mount-target-homes", "mount-target-nested",
