@@ -49,6 +49,15 @@ RoleConfig rolesOf(const Config& config) {
   return roles;
 }
 
+Json haltView(const std::optional<Halt>& halt) {
+  if (!halt) return nullptr;
+  return {{"since", formatUtc(halt->since)},
+          {"actor", halt->actor},
+          {"reason", halt->reason},
+          {"kill", halt->kill},
+          {"frozen", halt->holding.size()}};
+}
+
 }  // namespace
 
 Daemon::Daemon(World world, Config config)
@@ -204,18 +213,23 @@ Result<void> Daemon::makeScheduler() {
   supervisor_->onEnded([this](const InstanceId& id) {
     if (scheduler_) scheduler_->instanceEnded(id);
   });
+  supervisor_->onStarted([this](const InstanceId& id) {
+    if (config_.startServices) startServices(std::string(agentOf(id)));
+  });
   if (!company_) return {};
   SchedulerLimits limits{static_cast<std::size_t>(config_.concurrentCycles)};
-  scheduler_ = std::make_unique<Scheduler>(Scheduler::Parts{.io = world_.io,
-                                                            .clock = world_.clock,
-                                                            .alarms = alarms_,
-                                                            .db = *db_,
-                                                            .events = *events_,
-                                                            .contracts = *contracts_,
-                                                            .supervisor = *supervisor_,
-                                                            .company = *company_,
-                                                            .queue = *queue_},
-                                           limits);
+  scheduler_ =
+      std::make_unique<Scheduler>(Scheduler::Parts{.io = world_.io,
+                                                   .clock = world_.clock,
+                                                   .alarms = alarms_,
+                                                   .db = *db_,
+                                                   .events = *events_,
+                                                   .contracts = *contracts_,
+                                                   .supervisor = *supervisor_,
+                                                   .company = *company_,
+                                                   .queue = *queue_,
+                                                   .halted = [this] { return supervisor_->halted().has_value(); }},
+                                  limits);
   return {};
 }
 
@@ -243,6 +257,37 @@ ChangeControl Daemon::changeControl() {
           .heldFor = [this](const TaskId& task) { return overlays_->heldFor(task.str()); }};
 }
 
+SupervisionControl Daemon::supervisionControl() {
+  explainer_ = std::make_unique<Explainer>(Explainer::Parts{.clock = world_.clock,
+                                                            .supervisor = *supervisor_,
+                                                            .contracts = *contracts_,
+                                                            .ledger = *ledger_,
+                                                            .scheduler = scheduler_.get(),
+                                                            .company = company_.get()});
+  return {
+      .explain = [this](const std::string& name) { return explainer_->explain(name); },
+      .halt = [this](bool kill, std::string reason,
+                     std::string actor) { return halt(kill, std::move(reason), std::move(actor)); },
+      .unhalt = [this](std::string actor) { return unhalt(std::move(actor)); },
+      .dead = [this] { return supervisor_->dead(); },
+      .dropDead = [this](const InstanceId& id, const std::string& actor) { return supervisor_->dropDead(id, actor); },
+      .retryDead = [this](InstanceId id,
+                          std::string actor) { return supervisor_->retryDead(std::move(id), std::move(actor)); }};
+}
+
+asio::awaitable<Result<Json>> Daemon::halt(bool kill, std::string reason, std::string actor) {
+  AGENTOS_CO_TRY(const auto report, co_await supervisor_->halt(kill, std::move(reason), std::move(actor)));
+  co_return Json{{"halted", true}, {"kill", kill}, {"instances", report.instances}, {"took_ns", report.took.count()}};
+}
+
+// What was due meanwhile is looked at now.
+asio::awaitable<Result<Json>> Daemon::unhalt(std::string actor) {
+  AGENTOS_CO_CHECK(co_await supervisor_->unhalt(std::move(actor)));
+  if (scheduler_) scheduler_->taskChanged();
+  if (config_.startServices) startServices();
+  co_return Json{{"halted", false}};
+}
+
 Result<void> Daemon::makeApi() {
   ApiServices services{.io = world_.io,
                        .pool = pool_,
@@ -262,11 +307,13 @@ Result<void> Daemon::makeApi() {
                        .bearerToken = {},
                        .systemInfo = {},
                        .reload = {},
-                       .notReady = {}};
+                       .notReady = {},
+                       .supervision = {}};
   services.company = company_.get();
   services.queue = queue_.get();
   if (scheduler_) services.cycles = controlOf(*scheduler_);
   services.overlays = changeControl();
+  services.supervision = supervisionControl();
   services.systemInfo = [this] { return systemInfo(); };
   services.reload = [this](std::string actor) { return reload(std::move(actor)); };
   services.notReady = [this] { return notReady_; };
@@ -304,13 +351,22 @@ asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
   co_return report;
 }
 
+bool Daemon::isRunning(const std::string& agent) const {
+  auto last = supervisor_->resolve(agent);
+  auto view = last ? supervisor_->view(*last) : std::unexpected(last.error());
+  return view && isLive(view->state);
+}
+
 // Services stay up: those of the contracts in force that do not run yet.
-void Daemon::startServices() {
+void Daemon::startServices(const std::string& parent) {
+  if (supervisor_->halted()) return;
   for (const auto& [name, stored] : contracts_->all()) {
     if (stored.contract->run.mode != contract::RunMode::kService) continue;
-    auto last = supervisor_->resolve(name.str());
-    auto view = last ? supervisor_->view(*last) : std::unexpected(last.error());
-    if ((view && isLive(view->state)) || supervisor_->waitsForRestart(name)) continue;
+    const std::string& above = stored.contract->supervise.parent;
+    if (!parent.empty() && above != parent) continue;
+    if (!above.empty() && !isRunning(above)) continue;  // started when its parent has been
+    if (isRunning(name.str()) || supervisor_->waitsForRestart(name)) continue;
+    if (supervisor_->isDead(name, stored.contract->digest)) continue;
     auto work = [](SupervisorImpl* supervisor, SpawnRequest request) -> asio::awaitable<void> {
       const std::string agent = request.contract->name.str();
       auto spawned = co_await supervisor->spawn(std::move(request));
@@ -348,7 +404,8 @@ asio::awaitable<Result<Json>> Daemon::reload(std::string actor) { return reload_
 
 std::string Daemon::statusLine() const {
   return std::to_string(contracts_->all().size()) + " contracts, " + std::to_string(supervisor_->liveCount()) +
-         " live instances, company " + (config_.company.empty() ? "none" : config_.company);
+         " live instances" + (supervisor_->halted() ? ", all halted" : "") + ", company " +
+         (config_.company.empty() ? "none" : config_.company);
 }
 
 void Daemon::say(std::string kind, const std::string& actor, Json data) {
@@ -442,6 +499,7 @@ Json Daemon::systemInfo() const {
           {"contracts", contracts_->all().size()},
           {"live_instances", supervisor_->liveCount()},
           {"overlays", overlays_->counts()},
+          {"halt", haltView(supervisor_->halted())},
           {"concurrent_cycles", config_.concurrentCycles},
           {"log", {{"format", logState().format}, {"lost", logState().lost}}}};
 }

@@ -15,6 +15,7 @@
 #include "agentd/egress/proxy.h"
 #include "agentd/disk_failure.h"
 #include "agentd/events.h"
+#include "agentd/explain.h"
 #include "agentd/gateway/gateway.h"
 #include "agentd/overlay/overlays.h"
 #include "agentd/recovery/recovery.h"
@@ -59,11 +60,15 @@ class Daemon {
   // Configuration and contracts again; the report as the API gives it. A configuration that is broken, in agentd's own
   // part or in root's, changes nothing; a broken contract keeps the one before it.
   boost::asio::awaitable<Result<Json>> reload(std::string actor);
+  // The global halt, as the API answers it.
+  boost::asio::awaitable<Result<Json>> halt(bool kill, std::string reason, std::string actor);
+  boost::asio::awaitable<Result<Json>> unhalt(std::string actor);
   // In a few words, for a service manager's status.
   std::string statusLine() const;
 
   const Config& config() const { return config_; }
-  Supervisor& supervisor() { return *supervisor_; }
+  SupervisorImpl& supervisor() { return *supervisor_; }
+  Result<Json> explain(const std::string& name) const { return explainer_->explain(name); }
   Scheduler* scheduler() { return scheduler_.get(); }
   company::TaskQueue* queue() { return queue_.get(); }
   const ContractStore& contracts() const { return *contracts_; }
@@ -84,7 +89,10 @@ class Daemon {
   Result<void> makeApi();
   SupervisorSettings supervisorSettings();
   std::string runtimeSide() const;
-  void startServices();
+  // Of all contracts in force, or of those that `parent` supervises.
+  void startServices(const std::string& parent = {});
+  bool isRunning(const std::string& agent) const;
+  SupervisionControl supervisionControl();
   void taskEvent(const company::TaskEvent& event);
   void settled(const models::Ledger::Settlement& settlement);
   void writeCostsSoon();
@@ -115,6 +123,7 @@ class Daemon {
   std::unique_ptr<egress::Proxy> egress_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<Explainer> explainer_;
   std::unique_ptr<Reload> reload_;
   std::unique_ptr<TaskWatch> watch_;
   std::unique_ptr<ApiServer> api_;

@@ -70,6 +70,7 @@ constexpr std::array kRules = {
     given("run.env", "the room"),
     judged("run.secrets"),
     given("run.timeout", "the supervisor"),
+    given("run.no_progress", "the supervisor"),
     given("run.verdict", "the supervisor"),
     given("run.stop.signal", "agent-init"),
     given("run.stop.grace", "the supervisor"),

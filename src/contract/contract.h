@@ -92,7 +92,8 @@ struct Run {
   std::vector<std::pair<std::string, std::string>> env;
   std::vector<std::string> secrets;
   Nanoseconds timeout = std::chrono::minutes(30);
-  Verdict verdict = Verdict::kApi;  // kExit by default when a command is given
+  std::optional<Nanoseconds> noProgress;  // no call, message, log line or output for so long: it hangs
+  Verdict verdict = Verdict::kApi;        // kExit by default when a command is given
   Stop stop;
   bool operator==(const Run&) const = default;
 };

@@ -18,6 +18,7 @@ void addTaskRoutes(http::Router& router, const ApiServices& api);
 void addWorkRoutes(http::Router& router, const ApiServices& api);  // contracts, cycles, models, costs, company
 void addAuditRoutes(http::Router& router, const ApiServices& api);
 void addEventRoutes(http::Router& router, const ApiServices& api);
+void addSupervisionRoutes(http::Router& router, const ApiServices& api);  // explain, halt, dead letters
 void addSystemRoutes(http::Router& router, const ApiServices& api);
 
 // docs/openapi.json, as it was when this program was built.

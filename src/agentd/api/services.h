@@ -18,6 +18,7 @@
 #include "agentd/events.h"
 #include "agentd/scheduler/contract_store.h"
 #include "agentd/scheduler/scheduler.h"
+#include "agentd/supervisor/dead_table.h"
 #include "agentd/supervisor/supervisor.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -43,6 +44,16 @@ struct ChangeControl {
   std::function<boost::asio::awaitable<Result<Json>>(InstanceId, std::string actor)> commit;
   std::function<Result<void>(const InstanceId&, const std::string& actor)> discard;
   std::function<std::optional<InstanceId>(const TaskId&)> heldFor;  // whose changes wait for this task's acceptance
+};
+
+// What holds agents back, as the API needs it.
+struct SupervisionControl {
+  std::function<Result<Json>(const std::string& name)> explain;
+  std::function<boost::asio::awaitable<Result<Json>>(bool kill, std::string reason, std::string actor)> halt;
+  std::function<boost::asio::awaitable<Result<Json>>(std::string actor)> unhalt;
+  std::function<Result<std::vector<DeadLetter>>()> dead;
+  std::function<Result<void>(const InstanceId&, const std::string& actor)> dropDead;
+  std::function<boost::asio::awaitable<Result<InstanceId>>(InstanceId, std::string actor)> retryDead;
 };
 
 // Who may do what. Root and `adminUids` (agentd's own user in a private --prefix instance) and members of `adminGroup`
@@ -84,6 +95,7 @@ struct ApiServices {
   // GET /readyz: empty when ready, else why not; kStarting until recovery is done.
   std::function<std::string()> notReady;
   std::optional<ChangeControl> overlays{};  // absent: none are kept
+  std::optional<SupervisionControl> supervision{};
 };
 
 }  // namespace agentos::agentd

@@ -100,6 +100,7 @@ Result<Json> giveWord(const GatewayServices& services, const Caller& caller, Ver
   AGENTOS_TRY(auto body, http::bodyObject(request));
   AGENTOS_TRY(auto verdict, verdictOf(word, body));
   AGENTOS_CHECK(services.supervisor.giveVerdict(caller.room.id, std::move(verdict)));
+  services.supervisor.progress(caller.room.id);
   return Json{{"task", caller.room.claim->task.str()}, {"accepted", true}};
 }
 
@@ -142,6 +143,7 @@ Result<Json> sendMail(const GatewayServices& services, const Caller& caller, con
   std::string to = message.to, about = message.task;
   AGENTOS_TRY(auto id, company::sendMessage(*services.company, std::move(message), services.clock.now()));
   ++caller.count->mail;
+  services.supervisor.progress(caller.room.id);
   AGENTOS_CHECK(services.events.record({.kind = "message.sent",
                                         .actor = agentActor(caller.room),
                                         .agent = std::string(agentOf(caller.room.id)),
@@ -181,6 +183,7 @@ Result<Json> logLine(const GatewayServices& services, const Caller& caller, cons
   if (auto fields = body.find("fields"); fields != body.end()) line["fields"] = *fields;
   AGENTOS_CHECK(appendLine(services, std::string(agentOf(caller.room.id)), line));
   ++caller.count->logLines;
+  services.supervisor.progress(caller.room.id);
   return Json{{"logged", true}};
 }
 

@@ -152,6 +152,8 @@ void Recovery::report() {
 
 asio::awaitable<Result<RecoveryReport>> Recovery::run() {
   AGENTOS_CO_CHECK(parts_.supervisor.loadRestarts());
+  AGENTOS_CO_CHECK(parts_.supervisor.loadHalt());
+  AGENTOS_CO_CHECK(parts_.supervisor.loadDead());
   AGENTOS_CO_TRY(auto open, loadRuns());
   AGENTOS_CO_TRY(auto rooms, co_await parts_.spawner.list());
   for (auto& room : rooms) rooms_.emplace(room.id, room);
@@ -184,6 +186,8 @@ asio::awaitable<Result<RecoveryReport>> Recovery::run() {
   removeLeftovers(parts_.supervisor.settings().paths.instances(), "record");
   removeLeftovers(parts_.supervisor.settings().paths.log(), "log");
   parts_.supervisor.prune();
+  co_await parts_.supervisor.resumeHalt();
+  parts_.supervisor.endOrphans();
   parts_.supervisor.resumeRestarts();
   report();
   co_return report_;

@@ -34,7 +34,7 @@ bool isRefusal(const Error& error) {
 
 // Round robin: whoever was served goes to the end, and an agent without work makes room at once.
 void Scheduler::dispatch() {
-  while (dispatching_ && !ready_.empty() && active_ < limits_.concurrentCycles) {
+  while (dispatching_ && !parts_.halted() && !ready_.empty() && active_ < limits_.concurrentCycles) {
     const AgentName name = std::move(ready_.front());
     ready_.pop_front();
     auto found = entries_.find(name);

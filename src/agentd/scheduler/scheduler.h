@@ -7,6 +7,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,6 +60,7 @@ class Scheduler {
     Supervisor& supervisor;
     company::Company& company;
     company::TaskQueue& queue;
+    std::function<bool()> halted;  // nothing is started while it is
   };
   Scheduler(Parts parts, SchedulerLimits limits);
   Scheduler(const Scheduler&) = delete;

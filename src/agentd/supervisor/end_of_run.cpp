@@ -37,6 +37,11 @@ Verdict byExitStatus(const Instance& ended) {
 
 }  // namespace
 
+bool isOwnFailure(EndCause cause) {
+  return cause == EndCause::kOwn || cause == EndCause::kTimedOut || cause == EndCause::kHung ||
+         cause == EndCause::kNoProgress;
+}
+
 std::string describeEnd(const Instance& ended) {
   std::string text = ended.view.exit ? describeExit(*ended.view.exit) : "no exit record";
   switch (ended.cause) {
@@ -48,6 +53,15 @@ std::string describeEnd(const Instance& ended) {
       return "stopped by " + ended.endedBy + " (" + text + ")";
     case EndCause::kShutdown:
       return "agentd was stopped (" + text + ")";
+    case EndCause::kHung:
+    case EndCause::kNoProgress:
+      return "hung: " + (ended.hungWhy.empty() ? "noticed before agentd's restart" : ended.hungWhy) + " (" + text + ")";
+    case EndCause::kHalted:
+      return "killed by the halt of " + ended.endedBy + " (" + text + ")";
+    case EndCause::kParentEnded:
+      return "ended with its " + ended.endedBy + " (" + text + ")";
+    case EndCause::kSupervised:
+      return "ended to start again with its sibling (" + text + ")";
     case EndCause::kOwn:
       break;
   }
@@ -56,8 +70,8 @@ std::string describeEnd(const Instance& ended) {
 
 Verdict verdictOfEnd(const Instance& ended) {
   // Not the agent's doing: the attempt does not count. A kill is an operator's word that this run went wrong.
-  if (ended.view.state == State::kRefused || ended.view.state == State::kLost || ended.cause == EndCause::kStopped ||
-      ended.cause == EndCause::kShutdown || !ended.view.exit) {
+  if (ended.view.state == State::kRefused || ended.view.state == State::kLost || !ended.view.exit ||
+      (!isOwnFailure(ended.cause) && ended.cause != EndCause::kKilled)) {
     return say(Word::kRelease, ended.view.reason.empty() ? describeEnd(ended) : ended.view.reason);
   }
   if (ended.cause != EndCause::kOwn) return say(Word::kFail, describeEnd(ended));

@@ -7,15 +7,31 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agentd/alarms.h"
+#include "agentd/supervisor/health.h"
 #include "agentd/supervisor/supervisor.h"
 
 namespace agentos::agentd {
 
 // Why agentd itself ended a run; what the task hears follows from it.
-enum class EndCause : std::uint8_t { kOwn, kStopped, kKilled, kTimedOut, kShutdown };
+// Numbers reach disk.
+enum class EndCause : std::uint8_t {
+  kOwn = 0,
+  kStopped = 1,
+  kKilled = 2,
+  kTimedOut = 3,
+  kShutdown = 4,
+  kHung = 5,         // missed its heartbeats or probes
+  kNoProgress = 6,   // run.no_progress
+  kHalted = 7,       // by a global halt that kills
+  kParentEnded = 8,  // supervise.parent
+  kSupervised = 9,   // started again together with a sibling that failed
+};
+// The run itself went wrong: it failed, or was ended because it did not do what it should.
+bool isOwnFailure(EndCause cause);
 
 struct Instance {
   InstanceView view;
@@ -31,7 +47,11 @@ struct Instance {
   std::optional<BootTime> deadline;  // absent while paused, or without a timeout
   AlarmId timeoutAlarm = 0, graceAlarm = 0;
   int kills = 0;  // how often pay/ was killed
-  std::optional<BootTime> lastHeartbeat;
+  Health health;
+  AlarmId healthAlarm = 0;
+  BootTime healthArmedFor{}, healthKept{};
+  std::string hungWhy;                                  // with kHung and kNoProgress
+  std::pair<std::uint64_t, std::int64_t> outputSeen{};  // inode and size of its log, when its progress was last asked
 
   Fd control;
   std::unique_ptr<boost::asio::posix::stream_descriptor> pidfd;

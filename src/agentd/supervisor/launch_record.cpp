@@ -12,8 +12,10 @@ namespace {
 
 constexpr int kFormat = 1;
 
+}  // namespace
+
 // The contract as it was in force at the launch; the digest is the record's, since the text is not the file's.
-Result<std::shared_ptr<const contract::Contract>> contractOf(const Json& json) {
+Result<std::shared_ptr<const contract::Contract>> contractOfRecord(const Json& json) {
   auto found = json.find("contract");
   if (found == json.end()) return fail(ErrorCode::kNotFound, "the launch record holds no contract");
   auto loaded = contract::loadContract(dumpJson(*found), "launch.jsonl");
@@ -29,8 +31,6 @@ Result<std::shared_ptr<const contract::Contract>> contractOf(const Json& json) {
   }
   return contract;
 }
-
-}  // namespace
 
 std::string launchLine(const Instance& instance) {
   Json json = {{"format", kFormat},
@@ -55,7 +55,7 @@ Result<LaunchRecord> readLaunchRecord(int instancesDir, const InstanceId& id) {
   AGENTOS_TRY(const Json ours, parseJson(lines[0]));
   AGENTOS_TRY(auto facts, sandbox::parseLaunchFacts(lines[1]));
   LaunchRecord record{nullptr, std::move(facts.identity), std::move(facts.enforcement)};
-  if (auto contract = contractOf(ours)) record.contract = *contract;
+  if (auto contract = contractOfRecord(ours)) record.contract = *contract;
   return record;
 }
 

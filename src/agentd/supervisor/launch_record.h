@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agentd/supervisor/instance.h"
+#include "base/json.h"
 
 namespace agentos::agentd {
 
@@ -20,6 +21,9 @@ struct LaunchRecord {
   sandbox::Enforcement enforcement;
 };
 // kNotFound when nothing was launched.
+// The contract that a record holds: its "contract", "contract_demands" and "contract_digest".
+Result<std::shared_ptr<const contract::Contract>> contractOfRecord(const Json& json);
+
 Result<LaunchRecord> readLaunchRecord(int instancesDir, const InstanceId& id);
 
 }  // namespace agentos::agentd

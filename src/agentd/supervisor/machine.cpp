@@ -12,7 +12,8 @@ using contract::Feature;
 
 // Kept to what this version really holds: a feature that is missing here is refused, never silently left out.
 std::set<Feature> features() {
-  return {Feature::kContextLimit, Feature::kNestedUserns, Feature::kEgressProxy, Feature::kOpenNetwork};
+  return {Feature::kContextLimit, Feature::kHeartbeat, Feature::kNestedUserns, Feature::kEgressProxy,
+          Feature::kOpenNetwork, Feature::kSupervisionTree};
 }
 
 // The tools of agent-runner and of the gateway's /self, as contracts name them.

@@ -56,7 +56,11 @@ struct InstanceView {
   std::int64_t restarts = 0;
   MicroUsd cost;
   std::int64_t modelCalls = 0, turns = 0;
-  bool adopted = false;  // found running by this agentd
+  bool adopted = false;              // found running by this agentd
+  bool ready = true;                 // heard of, or nothing is watched
+  std::string health = "unwatched";  // "starting", "healthy", "unhealthy": health.h
+  std::int64_t misses = 0;           // heartbeats or probes, in a row
+  std::optional<Timestamp> lastHeard;
 };
 
 // A live instance, as the gateway needs it for the calls of one room.
@@ -104,6 +108,8 @@ class Supervisor {
   virtual Result<void> giveVerdict(const InstanceId& id, Verdict verdict) = 0;
   virtual void countCall(const InstanceId& id, MicroUsd cost) = 0;
   virtual void heartbeat(const InstanceId& id) = 0;
+  // The run got somewhere: a message, a line of its log, a word on its task (a model call is counted by countCall).
+  virtual void progress(const InstanceId&) {}
 };
 
 }  // namespace agentos::agentd

@@ -137,6 +137,8 @@ void SupervisorImpl::auditEnd(Instance& instance) {
                {"while_away", instance.view.adopted && !instance.pidfd}};
   if (instance.view.exit) data["exit"] = describe(*instance.view.exit);
   if (instance.cause == EndCause::kTimedOut) data["limit"] = "run.timeout";
+  if (instance.cause == EndCause::kNoProgress) data["limit"] = "run.no_progress";
+  if (instance.cause == EndCause::kHung) data["limit"] = "health";
   audit(instance, std::string(kindOf(instance.view.state)), "agentd", std::move(data), false);
 }
 
@@ -151,6 +153,10 @@ void SupervisorImpl::retryBooks(const InstancePtr& instance, const Error& error)
 void SupervisorImpl::notify(const InstancePtr& instance) {
   instance->told = true;
   for (const auto& bell : std::exchange(instance->waiters, {})) bell->cancel();
+  if (healthTable_) {
+    if (auto gone = healthTable_->remove(instance->id()); !gone) spdlog::warn("{}", gone.error().message());
+  }
+  parentEnded(*instance);
   considerRestart(instance);
   if (told_) told_(instance->id());
   prune();

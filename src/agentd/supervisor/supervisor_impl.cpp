@@ -169,22 +169,24 @@ asio::awaitable<Result<void>> SupervisorImpl::perform(InstancePtr instance, Effe
 asio::awaitable<Result<void>> SupervisorImpl::pause(InstanceId id, std::string actor) {
   AGENTOS_CO_TRY(auto instance, findLive(id));
   AGENTOS_CO_TRY(auto effects, happen(*instance, Event::kPause, actor));
-  stopTimeout(*instance);
+  stopClocks(*instance);
   auto frozen = co_await perform(instance, std::move(effects), Nanoseconds(0));
   if (!frozen) {
     if (instance->view.state == State::kPaused) {  // not frozen as a whole: running, as before
       instance->view.state = State::kRunning;
-      startTimeout(*instance);
+      startClocks(*instance);
       [[maybe_unused]] auto thawed = co_await parts_.spawner.thaw(id);
     }
     co_return std::unexpected(std::move(frozen).error());  // or overtaken by a stop, whose thaw it did not undo
   }
+  if (instance->view.state == State::kPaused) instance->view.reason = "paused by " + actor;
   AGENTOS_CO_CHECK(parts_.runs.update(*instance));
   audit(*instance, "instance.paused", actor, Json::object(), true);
   co_return Result<void>();
 }
 
 asio::awaitable<Result<void>> SupervisorImpl::resume(InstanceId id, std::string actor) {
+  AGENTOS_CO_CHECK(refuseWhileHalted(id.str() + " cannot go on"));
   AGENTOS_CO_TRY(auto instance, findLive(id));
   AGENTOS_CO_TRY(auto effects, happen(*instance, Event::kResume, actor));
   auto thawed = co_await perform(instance, std::move(effects), Nanoseconds(0));
@@ -192,7 +194,10 @@ asio::awaitable<Result<void>> SupervisorImpl::resume(InstanceId id, std::string 
     instance->view.state = State::kPaused;
     co_return std::unexpected(std::move(thawed).error());
   }
-  if (instance->view.state == State::kRunning) startTimeout(*instance);
+  if (instance->view.state == State::kRunning) {
+    instance->view.reason.clear();
+    startClocks(*instance);
+  }
   AGENTOS_CO_CHECK(parts_.runs.update(*instance));
   audit(*instance, "instance.resumed", actor, Json::object(), true);
   co_return Result<void>();
@@ -201,7 +206,7 @@ asio::awaitable<Result<void>> SupervisorImpl::resume(InstanceId id, std::string 
 asio::awaitable<Result<void>> SupervisorImpl::endRun(InstancePtr instance, Event event, EndCause cause,
                                                      std::string actor, Nanoseconds grace) {
   AGENTOS_CO_TRY(auto effects, happen(*instance, event, actor));
-  stopTimeout(*instance);
+  stopClocks(*instance);
   // The first reason is the reason; a kill after a stop that did not help is still that stop.
   if (instance->cause == EndCause::kOwn) {
     instance->cause = cause;
@@ -216,6 +221,9 @@ asio::awaitable<Result<void>> SupervisorImpl::stop(InstanceId id, std::optional<
   auto instance = findLive(id);
   if (!instance && cancelRestart(id)) co_return Result<void>();
   if (!instance) co_return std::unexpected(std::move(instance).error());
+  // A stop thaws, so that the agent can end gently.
+  AGENTOS_CO_CHECK(refuseWhileHalted(id.str() + " cannot be stopped gently"));
+  co_await endDescendants((*instance)->view.agent, EndCause::kParentEnded, "parent " + id.str());
   const Nanoseconds patience = grace.value_or((*instance)->contract->run.stop.grace);
   auto done = co_await endRun(*instance, Event::kStop, EndCause::kStopped, std::move(actor), patience);
   // A payload that cannot be signalled any more is ending; the grace sees to the rest.
@@ -237,7 +245,7 @@ asio::awaitable<Result<void>> SupervisorImpl::kill(InstanceId id, int signal, st
 
 asio::awaitable<void> SupervisorImpl::finish(InstancePtr instance) {
   if (std::exchange(instance->finishing, true)) co_return;
-  stopTimeout(*instance);
+  stopClocks(*instance);
   parts_.alarms.cancel(std::exchange(instance->graceAlarm, 0));
   readExitRecord(*instance);
   if (auto met = limits_.end(instance->id()); !met.empty()) instance->view.limitsMet = std::move(met);
@@ -284,7 +292,12 @@ void SupervisorImpl::adopt(InstancePtr instance, sandbox::SpawnedRoom room, bool
   instances_[instance->id()] = instance;
   rooms_->openRoom(instance->id(), std::move(room.listeners));
   watchLimits(instance);
-  if (instance->view.state == State::kRunning) startTimeout(*instance);
+  instance->health = healthOf(*instance->contract);
+  if (healthTable_) {
+    if (auto known = healthTable_->restore(instance->id(), instance->health); !known)
+      spdlog::warn("{}: its health: {}", instance->id().str(), known.error().message());
+  }
+  if (instance->view.state == State::kRunning) startClocks(*instance);
   if (stopping) startGrace(instance, instance->contract->run.stop.grace);
   watch(instance, std::move(room.pidfd));
   audit(*instance, "instance.adopted", "agentd", {{"pid", instance->view.process.pid}}, false);
@@ -324,16 +337,32 @@ asio::awaitable<void> SupervisorImpl::waitForCycles(Nanoseconds grace) {
 }
 
 asio::awaitable<void> SupervisorImpl::stopAll(Nanoseconds grace) {
-  std::vector<InstancePtr> live;
-  for (const auto& [id, instance] : instances_) {
-    if (isLive(instance->view.state)) live.push_back(instance);
+  const BootTime until = parts_.clock.bootNow() + grace;
+  // Level by level, so that nobody outlives what it supervises; each level at once.
+  for (auto level = leaves(); !level.empty(); level = leaves()) {
+    for (const auto& instance : level) {
+      const Nanoseconds left = std::max(Nanoseconds(0), Nanoseconds(until - parts_.clock.bootNow()));
+      const Nanoseconds patience = std::min(left, instance->contract->run.stop.grace);
+      // What is halted is not let go on to end gently.
+      const Event event = halt_ ? Event::kKill : Event::kStop;
+      [[maybe_unused]] auto asked = co_await endRun(instance, event, EndCause::kShutdown, "agentd", patience);
+    }
+    bool ended = false;
+    for (const auto& instance : level)
+      ended = (co_await wait(instance->id(), grace + kInitPatience)).has_value() || ended;
+    if (!ended) co_return;
   }
-  for (const auto& instance : live) {
-    const Nanoseconds patience = std::min(grace, instance->contract->run.stop.grace);
-    [[maybe_unused]] auto asked = co_await endRun(instance, Event::kStop, EndCause::kShutdown, "agentd", patience);
-  }
-  for (const auto& instance : live) [[maybe_unused]]
-    auto ended = co_await wait(instance->id(), grace + kInitPatience);
+}
+
+// What is live and has nothing live beneath it.
+std::vector<InstancePtr> SupervisorImpl::leaves() const {
+  const Tree live = tree();
+  std::vector<InstancePtr> found;
+  for (const TreeNode& node : live)
+    if (descendantsToStop(live, node.agent).empty()) found.push_back(instances_.at(node.id));
+  if (found.empty())  // parents in a circle
+    for (const TreeNode& node : live) found.push_back(instances_.at(node.id));
+  return found;
 }
 
 }  // namespace agentos::agentd

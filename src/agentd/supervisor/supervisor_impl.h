@@ -13,11 +13,15 @@
 #include "agentd/events.h"
 #include "agentd/group_commit.h"
 #include "agentd/overlay/overlays.h"
+#include "agentd/supervisor/dead_table.h"
+#include "agentd/supervisor/halt_table.h"
+#include "agentd/supervisor/health_table.h"
 #include "agentd/supervisor/instance.h"
 #include "agentd/supervisor/limit_watch.h"
 #include "agentd/supervisor/restart_table.h"
 #include "agentd/supervisor/run_table.h"
 #include "agentd/supervisor/spare_directories.h"
+#include "agentd/supervisor/tree.h"
 #include "agentd/worker.h"
 #include "company/layout.h"
 #include "contract/admission.h"
@@ -53,13 +57,19 @@ struct SupervisorSettings {
   std::function<std::string()> runtime;        // the live runtime side, resolved at each spawn; empty: none
 };
 
+struct HaltReport {
+  std::size_t instances = 0;  // that were live
+  Nanoseconds took{0};        // until the kernel said of all of them that they are held, and it is on disk
+};
+
 class SupervisorImpl final : public Supervisor {
  public:
   SupervisorImpl(SupervisorParts parts, SupervisorSettings settings);
   ~SupervisorImpl() override;
   // The gateway, once it is made; before anything is spawned or adopted.
   void serveRoomsWith(RoomServer& rooms) { rooms_ = &rooms; }
-  // Called after an instance's end is in the books.
+  // Called when a room stands, and after an instance's end is in the books.
+  void onStarted(std::function<void(const InstanceId&)> told) { started_ = std::move(told); }
   void onEnded(std::function<void(const InstanceId&)> told) { told_ = std::move(told); }
 
   boost::asio::awaitable<Result<InstanceId>> spawn(SpawnRequest request) override;
@@ -78,6 +88,22 @@ class SupervisorImpl final : public Supervisor {
   Result<void> giveVerdict(const InstanceId& id, Verdict verdict) override;
   void countCall(const InstanceId& id, MicroUsd cost) override;
   void heartbeat(const InstanceId& id) override;
+  void progress(const InstanceId& id) override;
+
+  // The global halt: what runs is frozen (or, with `kill`, ended), and nothing starts until unhalt. kUnavailable while
+  // agentd starts. An error means that not everything may be held; nothing starts all the same.
+  boost::asio::awaitable<Result<HaltReport>> halt(bool kill, std::string reason, std::string actor);
+  // What the halt froze goes on, restarts that came due meanwhile are made; kConflict when nothing is halted.
+  boost::asio::awaitable<Result<void>> unhalt(std::string actor);
+  const std::optional<Halt>& halted() const { return halt_; }
+
+  Result<std::vector<DeadLetter>> dead();
+  Result<void> dropDead(const InstanceId& id, const std::string& actor);
+  boost::asio::awaitable<Result<InstanceId>> retryDead(InstanceId id, std::string actor);
+  // That contract of a service has reached its start limit.
+  bool isDead(const AgentName& agent, const std::string& digest);
+  // When and why the agent is started again; absent: it does not wait.
+  std::optional<BootTime> restartDue(const AgentName& agent) const;
 
   // Recovery's way in (recovery/recovery.h): instances of an earlier agentd, ended ones and those that still run.
   void remember(InstancePtr instance);
@@ -85,7 +111,11 @@ class SupervisorImpl final : public Supervisor {
   boost::asio::awaitable<void> settle(InstancePtr instance, bool launched);  // it ended, or never began, meanwhile
   // Before anything is settled: what an earlier agentd knew of restarts; and after it: who waited for one waits on.
   Result<void> loadRestarts();
+  Result<void> loadHalt();
+  Result<void> loadDead();
   void resumeRestarts();
+  boost::asio::awaitable<void> resumeHalt();
+  void endOrphans();
   bool waitsForRestart(const AgentName& agent) const;
   int instancesDir() const { return instancesDir_.get(); }
   const SupervisorSettings& settings() const { return settings_; }
@@ -140,6 +170,37 @@ class SupervisorImpl final : public Supervisor {
   Result<void> discardNow(const Instance& instance, const std::string& actor);
   Result<InstancePtr> decided(const InstanceId& id) const;
 
+  // the clocks (supervisor_health.cpp)
+  void startClocks(Instance& instance);
+  void stopClocks(Instance& instance);
+  void armHealth(Instance& instance);
+  void onHealthAlarm(const InstancePtr& instance);
+  bool missedBeat(const InstancePtr& instance, const std::string& missed);
+  void endHung(const InstancePtr& instance, EndCause cause, std::string why);
+  bool outputGrew(Instance& instance);
+  void keepHealth(Instance& instance);
+  void keepHealthSometimes(Instance& instance, const StoppableSpan& span);
+
+  // the halt (supervisor_halt.cpp)
+  Result<void> refuseWhileHalted(const std::string& what) const;
+  void markHalted(Instance& instance);
+  boost::asio::awaitable<Result<void>> holdAll();
+  void haltNewcomer(const InstancePtr& instance);
+
+  // the tree (supervisor_tree.cpp)
+  Tree tree() const;
+  std::vector<InstancePtr> leaves() const;
+  Result<void> refuseWithoutParent(const contract::Contract& contract) const;
+  boost::asio::awaitable<void> endDescendants(AgentName agent, EndCause cause, std::string actor);
+  void parentEnded(const Instance& parent);
+  void endSupervised(const InstancePtr& instance);
+  bool restartTogether(const InstancePtr& failed, BootTime due);
+  boost::asio::awaitable<void> restartGroup(std::vector<InstancePtr> group, InstancePtr failed, BootTime due);
+
+  // dead letters (supervisor_dead.cpp)
+  void bury(const Instance& last, std::string kind, std::string reason);
+  void unbury(const Instance& started);
+
   // the books (supervisor_books.cpp)
   void readExitRecord(Instance& instance) const;
   void tellOrphans(const std::string& id);
@@ -161,16 +222,21 @@ class SupervisorImpl final : public Supervisor {
   SupervisorParts parts_;
   SupervisorSettings settings_;
   RoomServer* rooms_ = nullptr;
-  std::function<void(const InstanceId&)> told_;
+  std::function<void(const InstanceId&)> told_, started_;
   Fd instancesDir_, logDir_;
   SpareDirectories spares_;
   LimitWatch limits_;
   std::map<InstanceId, InstancePtr> instances_;
   struct Restarts : RestartRow {
     AlarmId pending = 0;
+    bool together = false;  // restartGroup has it in hand
   };
   std::map<AgentName, Restarts> restarts_;
   std::optional<RestartTable> restartTable_;
+  std::optional<HealthTable> healthTable_;
+  std::optional<HaltTable> haltTable_;
+  std::optional<Halt> halt_;
+  std::optional<DeadTable> deadTable_;
   bool refusing_ = false;
   Worker remover_;  // of old records
 };

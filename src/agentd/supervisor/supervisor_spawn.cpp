@@ -79,6 +79,7 @@ Result<InstancePtr> SupervisorImpl::makeInstance(const SpawnRequest& request,
   view.created = parts_.clock.now();
   view.restarts = request.restarts;
   instance->timeLeft = timeoutOf(*contract);
+  instance->health = healthOf(*contract);
   instance->contract = std::move(contract);
   return instance;
 }
@@ -141,6 +142,8 @@ Result<sandbox::RoomPlan> SupervisorImpl::prepare(const SpawnRequest& request, I
 
 boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest request) {
   if (refusing_) co_return fail(ErrorCode::kUnavailable, "agentd is stopping", "spawn again when it is back");
+  AGENTOS_CO_CHECK(refuseWhileHalted("nothing is started"));
+  AGENTOS_CO_CHECK(refuseWithoutParent(*request.contract));
   Json admission;
   auto contract = admitted(request, admission);
   if (!contract) {
@@ -185,7 +188,9 @@ boost::asio::awaitable<void> SupervisorImpl::roomStands(InstancePtr instance, sa
   instance->control = std::move(room.control);
   rooms_->openRoom(instance->id(), std::move(room.listeners));
   auto effects = happen(*instance, Event::kSpawned, "agentd");
-  if (instance->view.state == State::kRunning) startTimeout(*instance);
+  if (instance->view.state == State::kRunning) startClocks(*instance);
+  unbury(*instance);
+  haltNewcomer(instance);
   watch(instance, std::move(room.pidfd));
   watchLimits(instance);
   auto kept = parts_.runs.updateSoon(*instance);
@@ -202,6 +207,7 @@ boost::asio::awaitable<void> SupervisorImpl::roomStands(InstancePtr instance, sa
   }
   if (kept) kept = co_await parts_.commits.durable();
   spares_.refill();
+  if (started_ && instance->view.state == State::kRunning) started_(instance->id());
   // The run goes on when this fails: its launch record is on disk, and the next update says it again.
   if (!kept) spdlog::error("{}: {}", instance->id().str(), kept.error().message());
 }

@@ -13,6 +13,15 @@ bool isNewer(const InstancePtr& a, const InstancePtr& b) {
   return a->view.created != b->view.created ? a->view.created > b->view.created : a->id() < b->id();
 }
 
+InstanceView viewWithHealth(const Instance& instance) {
+  InstanceView view = instance.view;
+  view.ready = instance.health.ready && isLive(view.state);
+  view.health = wordOf(instance.health);
+  view.misses = instance.health.misses;
+  view.lastHeard = instance.health.last;
+  return view;
+}
+
 }  // namespace
 
 std::vector<InstanceView> SupervisorImpl::list(bool all) const {
@@ -23,7 +32,7 @@ std::vector<InstanceView> SupervisorImpl::list(bool all) const {
   std::ranges::sort(chosen, isNewer);
   std::vector<InstanceView> views;
   views.reserve(chosen.size());
-  for (const auto& instance : chosen) views.push_back(instance->view);
+  for (const auto& instance : chosen) views.push_back(viewWithHealth(*instance));
   return views;
 }
 
@@ -31,7 +40,7 @@ Result<InstanceView> SupervisorImpl::view(const InstanceId& id) const {
   auto found = instances_.find(id);
   if (found == instances_.end())
     return fail(ErrorCode::kNotFound, "there is no instance " + id.str(), "agentctl ps --all lists them");
-  return found->second->view;
+  return viewWithHealth(*found->second);
 }
 
 Result<InstanceId> SupervisorImpl::resolve(std::string_view text) const {
@@ -85,11 +94,7 @@ void SupervisorImpl::countCall(const InstanceId& id, MicroUsd cost) {
   found->second->view.cost += cost;
   ++found->second->view.modelCalls;
   ++found->second->view.turns;
-}
-
-void SupervisorImpl::heartbeat(const InstanceId& id) {
-  if (auto found = instances_.find(id); found != instances_.end())
-    found->second->lastHeartbeat = parts_.clock.bootNow();
+  progress(id);
 }
 
 }  // namespace agentos::agentd

@@ -84,10 +84,27 @@ class World : public testing::Test {
   }
 
   void makeApi() {
-    ApiServices services{loop.io,     pool,           clock,         *db,    *events,
-                         *supervisor, *contracts,     *ledger,       models, company.get(),
-                         queue.get(), CycleControl{}, root + "/log", root,   "",
-                         "0.1.0",     roles,          "secret",      {},     {},
+    ApiServices services{loop.io,
+                         pool,
+                         clock,
+                         *db,
+                         *events,
+                         *supervisor,
+                         *contracts,
+                         *ledger,
+                         models,
+                         company.get(),
+                         queue.get(),
+                         CycleControl{},
+                         root + "/log",
+                         root,
+                         "",
+                         "0.1.0",
+                         roles,
+                         "secret",
+                         {},
+                         {},
+                         {},
                          {}};
     services.cycles->schedule = [] {
       AgentSchedule one;
@@ -123,6 +140,26 @@ class World : public testing::Test {
       co_return Json{{"added", Json::array()}};
     };
     services.notReady = [this] { return notReady; };
+    services.supervision = SupervisionControl{
+        .explain = [](const std::string& name) -> Result<Json> {
+          return Json{{"agent", name},    {"instance", nullptr}, {"state", nullptr}, {"code", "held"},
+                      {"reason", "held"}, {"remedy", nullptr},   {"until", nullptr}, {"details", Json::object()}};
+        },
+        .halt = [this](bool kill, std::string reason, std::string) -> boost::asio::awaitable<Result<Json>> {
+          halted = reason;
+          co_return Json{{"halted", true}, {"kill", kill}, {"instances", 2}, {"took_ns", 5}};
+        },
+        .unhalt = [this](std::string) -> boost::asio::awaitable<Result<Json>> {
+          if (halted.empty()) co_return fail(ErrorCode::kConflict, "nothing is halted");
+          halted.clear();
+          co_return Json{{"halted", false}};
+        },
+        .dead = [this]() -> Result<std::vector<DeadLetter>> { return dead; },
+        .dropDead = [this](const InstanceId& id, const std::string&) -> Result<void> {
+          if (std::erase_if(dead, [&](const DeadLetter& one) { return one.id == id; }) > 0) return {};
+          return fail(ErrorCode::kNotFound, "no dead letter of " + id.str());
+        },
+        .retryDead = [](InstanceId id, std::string) -> boost::asio::awaitable<Result<InstanceId>> { co_return id; }};
     api = must(ApiServer::make(std::move(services)));
     api->listen(must(listenUnix(socket, 0666)));
   }
@@ -176,7 +213,10 @@ class World : public testing::Test {
   }
 
   TemporaryDirectory directory;
-  std::string root = directory.path(), socket = root + "/api.sock", notReady;
+  std::string root = directory.path(), socket = root + "/api.sock", notReady, halted;
+  std::vector<DeadLetter> dead = {{InstanceId::parse("maker.aaaaaa").value(), AgentName::parse("maker").value(), "job",
+                                   "failed", "it failed", Timestamp(std::chrono::seconds(1)), "test", "none",
+                                   Json::object(), Json::object()}};
   SystemClock clock;
   Loop loop;
   boost::asio::thread_pool pool{2};

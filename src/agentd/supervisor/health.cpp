@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/supervisor/health.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace agentos::agentd {
+namespace {
+
+constexpr Nanoseconds kProbeEvery = std::chrono::seconds(30);  // without health.heartbeat to say it
+
+bool isProbed(const contract::Contract& contract) {
+  return !contract.health.exec.empty() || !contract.health.http.empty();
+}
+
+}  // namespace
+
+Nanoseconds StoppableSpan::left(BootTime now) const {
+  return due_ ? std::max(Nanoseconds(1), Nanoseconds(*due_ - now)) : left_;
+}
+
+void StoppableSpan::start(BootTime now) {
+  if (watched() && !due_) due_ = now + left_;
+}
+
+void StoppableSpan::stop(BootTime now) {
+  left_ = left(now);
+  due_.reset();
+}
+
+void StoppableSpan::restart(BootTime now) {
+  left_ = span_;
+  if (due_) due_ = now + span_;
+}
+
+Health healthOf(const contract::Contract& contract) {
+  Health health;
+  const bool probed = isProbed(contract);
+  // The heartbeat of a contract with probes is how often it is asked.
+  if (contract.health.heartbeat && !probed) health.beat = StoppableSpan(*contract.health.heartbeat);
+  if (probed) health.probe = StoppableSpan(contract.health.heartbeat.value_or(kProbeEvery));
+  if (contract.run.noProgress) health.progress = StoppableSpan(*contract.run.noProgress);
+  health.ready = !health.beat.watched() && !health.probe.watched();
+  return health;
+}
+
+MissVerdict countMiss(Health& health, const contract::Contract& contract, std::string detail) {
+  ++health.misses;
+  health.detail = std::move(detail);
+  return health.misses >= contract.health.misses ? MissVerdict::kHung : MissVerdict::kGoOn;
+}
+
+bool countBeat(Health& health, Timestamp now) {
+  health.misses = 0;
+  health.detail.clear();
+  health.last = now;
+  return !std::exchange(health.ready, true);
+}
+
+std::string_view wordOf(const Health& health) {
+  if (!health.beat.watched() && !health.probe.watched()) return "unwatched";
+  if (health.misses > 0) return "unhealthy";
+  return health.ready ? "healthy" : "starting";
+}
+
+}  // namespace agentos::agentd
