@@ -35,6 +35,7 @@ void addCommands(CLI::App& app, Handler& chosen) {
   Command root(app, chosen);
   addAgentCommands(root);
   addAgentControlCommands(root);
+  addSupervisionCommands(root);
   addLogCommands(root);
   addContractCommands(root);
   addCompanyCommands(root);

@@ -24,6 +24,8 @@ void addCycleCommands(Command& root);
 void addModelCommands(Command& root);  // model, cost
 void addAuditCommands(Command& root);
 void addSystemCommands(Command& root);
+void addSupervisionCommands(Command& root);  // explain, dead
+void addHaltVerbs(Command& group);           // system halt, unhalt
 
 // `events` and `system events` are the same.
 Command addEventsVerb(Command& parent);

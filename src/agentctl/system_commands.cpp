@@ -82,6 +82,7 @@ void addSystemCommands(Command& root) {
   group.verb("doctor", "Try each wall and limit of this machine, and check the daemon; exit 1 when something failed",
              [](Session& session) { return doctor(session); });
   addEventsVerb(group);
+  addHaltVerbs(group);
   group.verb("reload", "Read configuration and contracts again; what is broken stays as it was",
              [](Session& session) { return reload(session); });
   group.verb("version", "Show the versions of agentctl and agentd", [](Session& session) { return version(session); });
