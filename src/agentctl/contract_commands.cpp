@@ -2,7 +2,9 @@
 // contract: validate and schema work without a daemon.
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include "agentctl/fields.h"
 #include "agentctl/groups.h"
@@ -64,6 +66,16 @@ Result<int> validate(Session& session, const std::vector<std::string>& paths) {
   return broken == 0 ? 0 : infoOf(ErrorCode::kInvalidArgument).exitStatus;
 }
 
+struct ExplainArgs {
+  std::string file, latency;
+};
+
+std::string absolutePath(const std::string& file) {
+  std::error_code ignored;
+  auto path = std::filesystem::absolute(file, ignored);
+  return file == "-" || ignored ? file : path.lexically_normal().string();
+}
+
 bool isFile(const std::string& name) {
   return name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml");
 }
@@ -78,6 +90,43 @@ Result<int> show(Session& session, const std::string& name) {
   if (!loaded) return validate(session, {name});
   session.out().document(contract::toJson(*loaded));
   return 0;
+}
+
+// A note is a wish that the machine does not give: told, and no reason to refuse.
+Json rowsOf(const Json& table) {
+  Json rows = Json::array();
+  for (const char* part : {"rows", "notes"}) {
+    if (!table.contains(part) || !table[part].is_array()) continue;
+    for (Json row : table[part]) {
+      if (part == std::string_view("notes")) row["verdict"] = "note";
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+// Status 4, as the spawn would have it, when a demand is unmet.
+Result<int> explain(Session& session, const ExplainArgs& args) {
+  auto loaded = load(args.file);
+  if (!loaded) return validate(session, {args.file});
+  AGENTOS_TRY(auto text, args.file == "-" ? Result<std::string>(dumpJson(contract::toJson(*loaded)))
+                                          : readPath(args.file, 1 << 20));
+  Json body = {{"contract", text}, {"source", absolutePath(args.file)}};
+  if (!args.latency.empty()) body["class"] = args.latency;
+  AGENTOS_TRY(auto table, session.post("/v1/contracts/explain", std::move(body)));
+  auto field = [](const char* path) { return [path](const Json& value) { return textOf(value, path); }; };
+  static const std::vector<Column> columns = {
+      {"DEMAND", field("path")}, {"WANTED", field("demand")}, {"VERDICT", field("verdict"), Column::Kind::kState},
+      {"BY", field("by")},       {"WHY", field("why")},       {"REMEDY", field("remedy"), Column::Kind::kWide},
+  };
+  if (session.out().isTable()) {
+    session.out().list(rowsOf(table), columns, "path", "the contract demands nothing");
+  } else {
+    session.out().document(table);
+  }
+  const bool admitted = table.value("admitted", false);
+  session.out().say(admitted ? "it would be admitted" : "it would be refused");
+  return admitted ? 0 : infoOf(ErrorCode::kContractUnmet).exitStatus;
 }
 
 Result<int> list(Session& session) {
@@ -108,6 +157,13 @@ void addContractCommands(Command& root) {
       .verb("validate", "Check contract files; changes nothing; exit 2 when one is wrong",
             [paths](Session& session) { return validate(session, *paths); })
       .arguments("FILE", *paths, "contract files; - reads stdin");
+  auto asked = std::make_shared<ExplainArgs>();
+  group
+      .verb("explain",
+            "Say for each demand of a contract whether a spawn would have it; starts nothing; exit 4 when not",
+            [asked](Session& session) { return explain(session, *asked); })
+      .argument("FILE", asked->file, "a contract file; - reads stdin")
+      .choice("--class", asked->latency, {"HRT", "SRT", "DT"}, "another latency class than the contract's");
   auto name = std::make_shared<std::string>();
   group
       .verb(

@@ -125,6 +125,7 @@ Result<void> Daemon::makeParts() {
   AGENTOS_TRY(ledger_, models::Ledger::open(*db_, world_.clock, company_ ? company_->settings().timezone : "UTC"));
   meter_ = std::make_unique<models::Meter>(models_, *ledger_,
                                            [this](const models::Ledger::Settlement& one) { settled(one); });
+  meter_->turnstile().setPlaces(static_cast<std::size_t>(config_.modelCalls));
   AGENTOS_TRY(auto boot, bootId());
   AGENTOS_TRY(runs_, RunTable::open(*db_, boot));
   AGENTOS_TRY(commits_, GroupCommit::open(world_.io.get_executor(), config_.paths.database() + "-wal", *audit_,
@@ -312,13 +313,52 @@ Result<void> Daemon::makeApi() {
   services.company = company_.get();
   services.queue = queue_.get();
   if (scheduler_) services.cycles = controlOf(*scheduler_);
+  services.explain = [this](const SpawnRequest& request) { return supervisor_->explain(request); };
   services.overlays = changeControl();
+  services.egress = [this](const InstanceId& id) { return egress_->view(id); };
   services.supervision = supervisionControl();
   services.systemInfo = [this] { return systemInfo(); };
   services.reload = [this](std::string actor) { return reload(std::move(actor)); };
   services.notReady = [this] { return notReady_; };
   AGENTOS_TRY(api_, ApiServer::make(std::move(services)));
   return {};
+}
+
+void Daemon::makePreemptor() {
+  if (!config_.preempt) {
+    noPressure_ = "preempt.enabled is false";
+    return;
+  }
+  PreemptionRules rules{.calm = config_.preemptCalm, .longest = config_.preemptLongest};
+  auto& supervisor = *supervisor_;
+  preemptor_ = std::make_unique<Preemptor>(
+      world_.io, world_.clock, alarms_, rules,
+      Preemptor::Hands{.running = [&supervisor] { return supervisor.runningNow(); },
+                       .preempt = [&supervisor](InstanceId id, Pressure why) { return supervisor.preempt(id, why); },
+                       .relieve = [&supervisor](InstanceId id) { return supervisor.relieve(id); },
+                       .isPreempted = [&supervisor](const InstanceId& id) { return supervisor.isPreempted(id); }});
+}
+
+// After recovery. Whom an earlier agentd preempted goes on in its time, whether or not there are triggers now.
+asio::awaitable<void> Daemon::watchPressure() {
+  makePreemptor();
+  for (const auto& view : supervisor_->list(false)) {
+    if (!supervisor_->isPreempted(view.id)) continue;
+    if (preemptor_) {
+      preemptor_->takeOver(view.id);
+    } else if (auto gone = co_await supervisor_->relieve(view.id); !gone) {
+      spdlog::warn("{}: {}", view.id.str(), gone.error().message());
+    }
+  }
+  if (!preemptor_) co_return;
+  auto us = [](Nanoseconds time) { return std::chrono::duration_cast<std::chrono::microseconds>(time).count(); };
+  auto triggers = co_await world_.spawner.pressure({us(config_.preemptMemory), us(config_.preemptCpu)});
+  if (triggers) {
+    preemptor_->watch(*std::move(triggers));
+  } else {
+    noPressure_ = triggers.error().message();
+    spdlog::info("nobody is preempted under pressure: {}", noPressure_);
+  }
 }
 
 asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
@@ -346,6 +386,7 @@ asio::awaitable<Result<RecoveryReport>> Daemon::start(Fd socket) {
     writeCostsSoon();
     AGENTOS_CO_CHECK(scheduler_->start());
   }
+  co_await watchPressure();
   if (config_.startServices) startServices();
   notReady_.clear();
   co_return report;
@@ -493,7 +534,12 @@ Json Daemon::systemInfo() const {
           {"cgroup_root", platform_.cgroupRoot},
           {"controllers", platform_.controllers},
           {"landlock_abi", platform_.landlockAbi},
+          {"preemption", {{"on", noPressure_.empty()}, {"why_not", noPressure_}}},
           {"idmapped_mounts", platform_.idmappedMounts},
+          {"real_time",
+           {{"cpus", platform_.realTime.cpus},
+            {"share_percent", platform_.realTime.sharePpm / 10000},
+            {"why_not", platform_.realTime.why}}},
           {"warnings", platform_.warnings},
           {"models", models},
           {"contracts", contracts_->all().size()},

@@ -12,8 +12,8 @@
 #include "agentd/anchoring.h"
 #include "agentd/api/api_server.h"
 #include "agentd/config/config.h"
-#include "agentd/egress/proxy.h"
 #include "agentd/disk_failure.h"
+#include "agentd/egress/proxy.h"
 #include "agentd/events.h"
 #include "agentd/explain.h"
 #include "agentd/gateway/gateway.h"
@@ -23,6 +23,7 @@
 #include "agentd/scheduler/contract_store.h"
 #include "agentd/scheduler/scheduler.h"
 #include "agentd/scheduler/task_watch.h"
+#include "agentd/supervisor/preemptor.h"
 #include "agentd/supervisor/run_table.h"
 #include "agentd/supervisor/supervisor_impl.h"
 #include "base/sqlite.h"
@@ -83,9 +84,11 @@ class Daemon {
   Result<void> openCompany();
   Result<void> makeParts();
   Result<void> makeScheduler();
+  void makePreemptor();
+  boost::asio::awaitable<void> watchPressure();
   void makeReload();
-  ChangeControl changeControl();
   Result<void> makeEgress();
+  ChangeControl changeControl();
   Result<void> makeApi();
   SupervisorSettings supervisorSettings();
   std::string runtimeSide() const;
@@ -118,6 +121,8 @@ class Daemon {
   std::unique_ptr<ContractStore> contracts_;
   std::unique_ptr<Overlays> overlays_;
   std::unique_ptr<SupervisorImpl> supervisor_;
+  std::unique_ptr<Preemptor> preemptor_;  // none: nobody is preempted, and noPressure_ says why
+  std::string noPressure_;
   std::unique_ptr<egress::Books> egressBooks_;
   std::unique_ptr<egress::Resolver> resolver_;
   std::unique_ptr<egress::Proxy> egress_;

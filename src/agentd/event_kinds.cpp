@@ -33,6 +33,8 @@ constexpr EventKind kKinds[] = {
     {"instance.adopted", "7cfb64cac6e2497e94d5b1a0048511ce", LogLevel::kInfo, "adopted"},
     {"instance.paused", "4c0fdcd6d13a4f0489dda1f230d9e18f", LogLevel::kInfo, "paused"},
     {"instance.resumed", "8932143da7b24a6bbc816b980c13e489", LogLevel::kInfo, "resumed"},
+    {"instance.preempted", "4fe30c14f90b4188a39a4bbe398055a4", LogLevel::kInfo, "preempted under pressure"},
+    {"instance.relieved", "20998ad157a6474a8d541b580a5c5e0e", LogLevel::kInfo, "goes on after the pressure"},
     {"instance.signalled", "1c58253494e54b938103750c4572e71a", LogLevel::kInfo, "signalled"},
     {"instance.stopping", "f0bb3728bd934a0e848f4b485f6185c4", LogLevel::kInfo, "stopping"},
     {"instance.ended", "4f67ffd867a24c28a52e64ff161306e6", LogLevel::kInfo, "ended"},

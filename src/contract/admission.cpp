@@ -64,6 +64,7 @@ class Judge {
         {std::move(path), std::move(demand), AdmissionVerdict::kUnmet, "", std::move(why), std::move(remedy)});
   }
   bool has(Feature feature) const { return machine_.features.contains(feature); }
+  bool holds(const char* controller) const { return machine_.controllers.contains(controller); }
 
   void judgeField(const Field& field) {
     const std::string path(field.path);
@@ -85,8 +86,13 @@ class Judge {
 
   void judgeValue(const std::string& path, const std::string& demand) {
     using Method = void (Judge::*)(const std::string&, const std::string&);
-    static constexpr std::array<std::pair<std::string_view, Method>, 20> kMethods = {
+    static constexpr std::array<std::pair<std::string_view, Method>, 25> kMethods = {
         {{"class.latency", &Judge::latency},
+         {"class.slo.onset_ms", &Judge::slo},
+         {"class.slo.jitter_p95_pct", &Judge::slo},
+         {"class.slo.runtime_us", &Judge::slo},
+         {"class.slo.deadline_us", &Judge::slo},
+         {"class.slo.period_us", &Judge::slo},
          {"capabilities", &Judge::capabilities},
          {"compute.cpu", &Judge::cpu},
          {"compute.mem", &Judge::memory},
@@ -120,8 +126,36 @@ class Judge {
       return lacking(path, demand, "no cpu controller to give it weight with",
                      "a cgroup v2 tree with the cpu controller, or DT", "the order of model calls alone");
     }
-    if (has(Feature::kRealTime)) return met(path, demand, "SCHED_DEADLINE");
-    lacking(path, demand, "no real-time scheduling here", "an agentd with SCHED_DEADLINE admission, or SRT", "SRT");
+    hardRealTime(path, demand);
+  }
+
+  // Never a weaker class in its place, whatever the binding: who asks for HRT and gets less would not know when.
+  void hardRealTime(const std::string& path, const std::string& demand) {
+    if (contract_.run.command.empty()) {
+      return lacking(path, demand, "there is no run.command, and a language model's word is never in real time",
+                     "a program of its own, or SRT", "");
+    }
+    if (machine_.realTime.cpus == 0) {
+      const std::string& why = machine_.realTime.why;
+      return lacking(path, demand, "no SCHED_DEADLINE here" + (why.empty() ? "" : ": " + why),
+                     "a machine that gives it (agentctl system info says why this one does not), or SRT", "");
+    }
+    const Reservation wanted = reservationOf(contract_);
+    const EdfTest test = testEdf(machine_.realTime, wanted);
+    const std::string words = formatReservation(wanted) + "; " + test.quote();
+    if (test.fits()) return met(path, demand, "SCHED_DEADLINE, " + words);
+    lacking(path, demand, "more real time than is left: " + words,
+            "less class.slo.runtime_us, a longer deadline, or stop another HRT agent", "");
+  }
+
+  // What makes an HRT agent's reservation is held with it; of the others nobody measures it.
+  void slo(const std::string& path, const std::string& demand) {
+    const bool hard = contract_.latency == LatencyClass::kHrt;
+    if (hard && machine_.realTime.cpus > 0)
+      return met(path, demand, "SCHED_DEADLINE, " + formatReservation(reservationOf(contract_)));
+    if (!hard && has(Feature::kSloWatch)) return met(path, demand, "measured");
+    lacking(path, demand, hard ? "no SCHED_DEADLINE here" : "this agentd, on this machine, does not measure it",
+            hard ? "as for class.latency" : "remove class.slo", hard ? "" : "it is not measured");
   }
 
   void capabilities(const std::string& path, const std::string&) {
@@ -157,12 +191,27 @@ class Judge {
       return lacking(path, demand, "this machine has " + formatCpu(machine_.cpu), "at most that, or a larger machine",
                      "");
     }
+    // Where no controller holds a limit, none is promised.
+    if (holds("cpu") && contract_.compute.cpu->count > machine_.cpuToPromise.count - machine_.cpuPromised.count) {
+      return lacking(path, demand,
+                     formatCpu(machine_.cpuPromised) + " of " + formatCpu(machine_.cpuToPromise) +
+                         " cores that may be promised are promised to the agents that run",
+                     "less, stop another agent, or more in root's policy.overcommit_cpu", "");
+    }
     limit(path, demand, "cpu", "cpu.max");
   }
   void memory(const std::string& path, const std::string& demand) {
     if (contract_.compute.mem > machine_.memory) {
-      return lacking(path, demand, formatBytes(machine_.memory) + " is left", "at most that, or stop another agent",
-                     "");
+      return lacking(path, demand, "this machine has " + formatBytes(machine_.memory),
+                     "at most that, or a larger machine", "");
+    }
+    const std::uint64_t left =
+        machine_.memoryToPromise.count - std::min(machine_.memoryToPromise.count, machine_.memoryPromised.count);
+    if (holds("memory") && contract_.compute.mem->count > left) {
+      return lacking(path, demand,
+                     formatBytes(machine_.memoryPromised) + " of " + formatBytes(machine_.memoryToPromise) +
+                         " that may be promised are promised to the agents that run",
+                     "less, stop another agent, or more in root's policy.overcommit_mem", "");
     }
     limit(path, demand, "memory", "memory.max");
   }

@@ -11,12 +11,12 @@
 
 #include "base/json.h"
 #include "contract/contract.h"
+#include "contract/real_time.h"
 
 namespace agentos::contract {
 
 // What a version of agentd, or a machine, may be without. A Machine lists those that are there.
 enum class Feature : std::uint8_t {
-  kRealTime,           // SCHED_DEADLINE with an admission test: class.latency HRT
   kSloWatch,           // class.slo is measured
   kGpu,                // compute.gpu_mem
   kDiskQuota,          // compute.disk, workspace.scratch as bounds that hold
@@ -58,9 +58,14 @@ struct Machine {
   std::map<std::string, std::string>
       standIns;                 // controller → the weaker limit that takes its place: "pids" → "RLIMIT_NPROC"
   bool swapAccounting = false;  // memory.swap.max is there
-  MilliCpu cpu;                 // of the whole machine
-  Bytes memory;                 // that may still be promised
-  int landlockAbi = 0;          // 0: no Landlock (a further wall; its absence is a note)
+  MilliCpu cpu;                 // of the whole machine: no contract can have more
+  MilliCpu cpuPromised;         // to the agents that live, of cpuToPromise
+  MilliCpu cpuToPromise;        // the machine's cores times root's policy.overcommit_cpu
+  Bytes memory;                 // of the whole machine
+  Bytes memoryPromised;         // likewise
+  Bytes memoryToPromise;
+  RealTime realTime;    // class.latency HRT
+  int landlockAbi = 0;  // 0: no Landlock (a further wall; its absence is a note)
 
   std::vector<ServedModel> models;
   std::set<std::string> tools;    // registered names

@@ -31,6 +31,7 @@ inline constexpr std::int64_t kWishedIoWeight = 100;
 
 struct Slo {
   std::optional<std::int64_t> onsetMs, turnMs, jitterP95Pct;
+  std::optional<std::int64_t> runtimeUs{}, deadlineUs{}, periodUs{};  // HRT; what is unset: contract/real_time.h
   bool operator==(const Slo&) const = default;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "contract/real_time.h"
 #include "contract/shape.h"
 
 namespace agentos::contract {
@@ -28,6 +29,8 @@ class Rules {
 
   void checkAll() {
     realTimeNeedsProgram();
+    realTimeIsHard();
+    realTimeFits();
     programIsAbsolute("run.command", contract_.run.command);
     programIsAbsolute("health.exec", contract_.health.exec);
     oneClock();
@@ -59,6 +62,27 @@ class Rules {
     if (contract_.latency != LatencyClass::kHrt || !contract_.run.command.empty() || isBroken("run.command")) return;
     missing("class.latency", "HRT without run.command",
             "a program of its own: a language model's word is never in real time; or SRT");
+  }
+
+  // Else a number would stand in the file that nobody keeps.
+  void realTimeIsHard() const {
+    if (contract_.latency == LatencyClass::kHrt || isBroken("class.latency")) return;
+    for (const char* path : {"class.slo.runtime_us", "class.slo.deadline_us", "class.slo.period_us"}) {
+      if (written(path))
+        clash(path, "a reservation of processor time, but class.latency is not HRT", "HRT, or remove it");
+    }
+  }
+
+  void realTimeFits() const {
+    if (contract_.latency != LatencyClass::kHrt) return;
+    const Reservation asked = reservationOf(contract_);
+    const std::string all = formatReservation(asked);
+    if (asked.runtime > asked.deadline && written("class.slo.runtime_us"))
+      clash("class.slo.runtime_us", "more than the deadline: " + all, "at most class.slo.deadline_us");
+    if (asked.deadline > asked.period && written("class.slo.deadline_us"))
+      clash("class.slo.deadline_us", "more than the period: " + all, "at most class.slo.period_us");
+    if (asked.runtime > asked.period && !written("class.slo.deadline_us") && written("class.slo.runtime_us"))
+      clash("class.slo.runtime_us", "more than the period: " + all, "at most class.slo.period_us");
   }
 
   void programIsAbsolute(const std::string& path, const std::vector<std::string>& command) const {

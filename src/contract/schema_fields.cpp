@@ -5,6 +5,7 @@
 
 #include "base/host_name.h"
 #include "contract/bind.h"
+#include "contract/real_time.h"
 #include "contract/schema.h"
 
 namespace agentos::contract {
@@ -168,6 +169,15 @@ std::vector<Field> identityFields() {
           [](auto& c) -> auto& { return c.slo.turnMs; }),
       key("class.slo.jitter_p95_pct", integer(0, 1000), "Jitter at the 95th percentile, in percent.",
           [](auto& c) -> auto& { return c.slo.jitterP95Pct; }),
+      key("class.slo.runtime_us", integer(kLeastRuntimeUs, kMostPeriodUs),
+          "HRT: microseconds of processor time reserved in each period; a tenth of it where nothing is said.",
+          [](auto& c) -> auto& { return c.slo.runtimeUs; }),
+      key("class.slo.deadline_us", integer(kLeastRuntimeUs, kMostPeriodUs),
+          "HRT: microseconds from a period's begin by which the runtime is given; else jitter_p95_pct of the period.",
+          [](auto& c) -> auto& { return c.slo.deadlineUs; }),
+      key("class.slo.period_us", integer(kLeastPeriodUs, kMostPeriodUs),
+          "HRT: microseconds of a period; else onset_ms, else 100000.",
+          [](auto& c) -> auto& { return c.slo.periodUs; }),
       key("capabilities", texts(kToolRule), "The tools that may be called; nothing else can be.",
           [](auto& c) -> auto& { return c.capabilities; }),
   };

@@ -367,6 +367,8 @@ std::string_view nameOf(RequestKind kind) {
       return "anchor";
     case RequestKind::kReload:
       return "reload";
+    case RequestKind::kPressure:
+      return "pressure";
     case RequestKind::kFreezeAll:
       return "freeze all";
     case RequestKind::kKillAll:
@@ -388,6 +390,9 @@ Result<Packet> packRequest(const Request& request) {
       break;
     case RequestKind::kAnchor:
       out.u64(request.head.sequence), out.string(request.head.hash);
+      break;
+    case RequestKind::kPressure:
+      out.i64(request.pressure.memoryUs), out.i64(request.pressure.cpuUs);
       break;
     case RequestKind::kSpawn:
       putPlan(out, request.plan);
@@ -421,6 +426,9 @@ Result<Request> unpackRequest(Packet& packet) {
       break;
     case RequestKind::kAnchor:
       request.head = getHead(in);
+      break;
+    case RequestKind::kPressure:
+      request.pressure.memoryUs = in.i64(), request.pressure.cpuUs = in.i64();
       break;
     case RequestKind::kSpawn:
       request.plan = getPlan(in);

@@ -32,6 +32,7 @@ enum class RequestKind : std::uint8_t {
   kReload = 11,     // read root's policy again
   kFreezeAll = 12,  // every room at once: the global halt
   kKillAll = 13,
+  kPressure = 14,     // triggers of the machine's pressure, as descriptors
   kWatchLimits = 15,  // what tells that a room is held up by a limit
 };
 std::string_view nameOf(RequestKind kind);
@@ -43,6 +44,7 @@ struct Request {
   RoomPlan plan;             // kSpawn
   ProcessIdentity identity;  // kAdopt
   LogHead head;              // kAnchor
+  PressureAsk pressure;      // kPressure
   bool operator==(const Request&) const = default;
 };
 

@@ -124,6 +124,12 @@ struct LogHead {
   bool operator==(const LogHead&) const = default;
 };
 
+// How long tasks stood still in two seconds, in microseconds, before somebody is woken.
+struct PressureAsk {
+  std::int64_t memoryUs = 0, cpuUs = 0;
+  bool operator==(const PressureAsk&) const = default;
+};
+
 struct RealTimeReport {
   std::int64_t cpus = 0;      // 0: SCHED_DEADLINE cannot be had, and `why`
   std::int64_t sharePpm = 0;  // of each processor, at most: the kernel's bound or root's, the smaller

@@ -19,6 +19,7 @@
 #include "sandbox/limit_signals.h"
 #include "sandbox/log.h"
 #include "sandbox/platform.h"
+#include "sandbox/pressure.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -226,6 +227,11 @@ void Service::handle(Request request, const Answer& answer) {
       return anchor(std::move(request.head), answer);
     case RequestKind::kReload:
       return reloadSoon(answer);
+    case RequestKind::kPressure: {
+      auto triggers = openPressure(request.pressure);
+      if (!triggers) return answer(std::move(triggers).error(), {});
+      return answer(std::monostate{}, *std::move(triggers));
+    }
     case RequestKind::kFreezeAll:
     case RequestKind::kKillAll:
       return haltAll(request.kind == RequestKind::kKillAll, answer);

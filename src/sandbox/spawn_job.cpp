@@ -162,7 +162,8 @@ Result<void> SpawnJob::mapIds() {
 // Before agent-init has made the payload, which inherits it. A wish: cpu.max is what holds.
 void SpawnJob::shareProcessors() {
   const auto& wanted = allowed_.plan.limits.cpus;
-  if (!wanted) return;
+  // A thread that is pinned cannot have a deadline: the kernel places it.
+  if (!wanted || allowed_.plan.realTime) return;
   const auto cpus = host_.cpus.take(static_cast<std::size_t>(*wanted));
   if (cpus.empty()) {
     enforcement_.enforced.emplace_back("affinity=all");

@@ -60,6 +60,10 @@ class Spawner {
   virtual boost::asio::awaitable<Result<void>> anchor(const LogHead& head) = 0;
   // Root's policy is read again; kConfig with its place when it is broken, and then the old one stays in force.
   virtual boost::asio::awaitable<Result<void>> reloadPolicy() = 0;
+  // Triggers of the machine's memory and processor pressure (pressure.h), in this order.
+  virtual boost::asio::awaitable<Result<std::vector<Fd>>> pressure(PressureAsk /*ask*/) {
+    co_return fail(ErrorCode::kUnavailable, "this spawner tells of no pressure");
+  }
 };
 
 }  // namespace agentos::sandbox

@@ -396,4 +396,14 @@ awaitable<Result<void>> SpawnerClient::reloadPolicy() {
   co_return done(co_await link->ask(about(RequestKind::kReload)));
 }
 
+awaitable<Result<std::vector<Fd>>> SpawnerClient::pressure(PressureAsk ask) {
+  auto link = link_;
+  auto request = about(RequestKind::kPressure);
+  request.pressure = ask;
+  AGENTOS_CO_TRY(auto answered, co_await link->ask(std::move(request)));
+  if (const auto* error = std::get_if<Error>(&answered.body)) co_return std::unexpected(*error);
+  if (answered.fds.size() != 2) co_return fail(ErrorCode::kSandboxProtocol, "not two triggers in the answer");
+  co_return std::move(answered.fds);
+}
+
 }  // namespace agentos::sandbox

@@ -45,6 +45,7 @@ class SpawnerClient final : public Spawner {
   boost::asio::awaitable<Result<std::vector<LimitSignal>>> watchLimits(const InstanceId& id) override;
   boost::asio::awaitable<Result<void>> anchor(const LogHead& head) override;
   boost::asio::awaitable<Result<void>> reloadPolicy() override;
+  boost::asio::awaitable<Result<std::vector<Fd>>> pressure(PressureAsk ask) override;
 
  private:
   class Link;

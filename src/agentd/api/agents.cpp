@@ -44,10 +44,22 @@ Result<InstanceId> named(const ApiServices& api, const http::Request& request) {
   return findRun(api, request.parameter("id"));
 }
 
+std::shared_ptr<const contract::Contract> contractOf(const ApiServices& api, const InstanceView& view);
+
+// The instance, and why it has an open network if it has one.
+Json shownOf(const ApiServices& api, const InstanceView& view) {
+  Json shown = viewOf(view);
+  const auto contract = contractOf(api, view);
+  const bool open = contract != nullptr && contract->digest == view.contractDigest && contract->network.unrestricted;
+  shown["open_network"] = open ? Json(contract->network.reason) : Json(nullptr);
+  return shown;
+}
+
 Response show(const ApiServices& api, const http::Request& request) {
   auto id = named(api, request);
   if (!id) return askAgain(id.error());
-  return http::answer(api.supervisor.view(*id), [](const InstanceView& view) { return http::json(viewOf(view)); });
+  return http::answer(api.supervisor.view(*id),
+                      [&](const InstanceView& view) { return http::json(shownOf(api, view)); });
 }
 
 Result<std::optional<contract::LatencyClass>> latencyOf(const std::string& word) {
@@ -71,17 +83,33 @@ Result<SpawnRequest> spawnRequestOf(const Json& body) {
   return spawn;
 }
 
-// {"contract":"<yaml>","source":"path","name":…,"class":…} → 201 {"id"}
-asio::awaitable<Response> create(const ApiServices& api, RequestPtr request) {
-  auto body = http::bodyObject(*request);
-  if (!body) co_return http::problem(body.error());
+// {"contract":"<yaml>","source":"path","name":…,"class":…}, or the answer that says what is wrong with it.
+std::expected<SpawnRequest, Response> readSpawn(const http::Request& request) {
+  auto body = http::bodyObject(request);
+  if (!body) return std::unexpected(http::problem(body.error()));
   auto spawn = spawnRequestOf(*body);
-  if (!spawn) co_return http::problem(spawn.error());
+  if (!spawn) return std::unexpected(http::problem(spawn.error()));
   auto text = http::requiredString(*body, "contract");
-  if (!text) co_return http::problem(text.error());
+  if (!text) return std::unexpected(http::problem(text.error()));
   auto contract = contract::loadContract(*text, spawn->source);
-  if (!contract) co_return http::problems(contract.error(), "the contract is not valid");
+  if (!contract) return std::unexpected(http::problems(contract.error(), "the contract is not valid"));
   spawn->contract = std::make_shared<const contract::Contract>(std::move(*contract));
+  return *std::move(spawn);
+}
+
+// The admission table, and nothing is started.
+Response explain(const ApiServices& api, const http::Request& request) {
+  auto spawn = readSpawn(request);
+  if (!spawn) return std::move(spawn).error();
+  if (!api.explain)
+    return http::problem({ErrorCode::kUnavailable, "this agentd cannot explain", "agentctl contract validate", 0, {}});
+  return http::json(api.explain(*spawn));
+}
+
+// → 201 {"id"}
+asio::awaitable<Response> create(const ApiServices& api, RequestPtr request) {
+  auto spawn = readSpawn(*request);
+  if (!spawn) co_return std::move(spawn).error();
   spawn->actor = actorOf(*request);
   spawn->trace = request->trace;
   auto id = co_await api.supervisor.spawn(std::move(*spawn));
@@ -121,7 +149,8 @@ asio::awaitable<Response> inspect(const ApiServices& api, RequestPtr request) {
   if (!id) co_return askAgain(id.error());
   auto view = api.supervisor.view(*id);
   if (!view) co_return http::problem(view.error());
-  Json shown = viewOf(*view);
+  Json shown = shownOf(api, *view);
+  shown["egress"] = api.egress ? api.egress(*id) : Json(nullptr);
   auto contract = contractOf(api, *view);
   bool same = contract != nullptr && contract->digest == view->contractDigest;
   shown["contract"] = same ? contract::toJson(*contract) : Json(nullptr);
@@ -243,6 +272,8 @@ void addAgentRoutes(http::Router& router, const ApiServices& api) {
       {"GET", "/v1/agents", kMember, plainly([&api](const http::Request& request) { return list(api, request); })});
   router.add(
       {"POST", "/v1/agents", kAdmin, [&api](RequestPtr request, Stream&) { return create(api, std::move(request)); }});
+  router.add({"POST", "/v1/contracts/explain", kMember,
+              plainly([&api](const http::Request& request) { return explain(api, request); })});
   router.add({"GET", "/v1/agents/{id}", kMember,
               plainly([&api](const http::Request& request) { return show(api, request); })});
   router.add({"GET", "/v1/agents/{id}/inspect", kMember,

@@ -87,6 +87,8 @@ struct ApiServices {
   RoleConfig roles;
   std::string bearerToken;  // of the TCP listener; empty: no TCP caller is let in
 
+  // POST /v1/contracts/explain: the admission table of a spawn that is not made.
+  std::function<Json(const SpawnRequest&)> explain{};
   // GET /v1/system: platform, limits, paths, counts; anything a person wants to know about this daemon.
   std::function<Json()> systemInfo;
   // POST /v1/system/reload: contracts and configuration again; the report as JSON
@@ -95,6 +97,8 @@ struct ApiServices {
   // GET /readyz: empty when ready, else why not; kStarting until recovery is done.
   std::function<std::string()> notReady;
   std::optional<ChangeControl> overlays{};  // absent: none are kept
+  // What left a run's room: egress::Proxy::view.
+  std::function<Json(const InstanceId&)> egress{};
   std::optional<SupervisionControl> supervision{};
 };
 

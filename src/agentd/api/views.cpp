@@ -33,7 +33,7 @@ Json viewOf(const InstanceView& instance) {
   const auto& enforcement = instance.enforcement;
   return {{"id", instance.id.str()},
           {"agent", instance.agent.str()},
-          {"state", nameOf(instance.state)},
+          {"state", instance.preempted && instance.state == State::kPaused ? "preempted" : nameOf(instance.state)},
           {"mode", instance.mode},
           {"class", instance.latency},
           {"contract_digest", instance.contractDigest},

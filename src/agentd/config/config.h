@@ -38,6 +38,7 @@ enum class StopAgents : std::uint8_t { kStop, kKeep };
 
 struct PolicyConfig {
   bool allowUnlimitedWithoutControllers = false;
+  std::int64_t overcommitCpu = 1000, overcommitMem = 100;  // percent of the machine that contracts may demand together
   std::vector<std::string> programs, mounts, egress, secrets;  // what a company's contract may grant
   std::vector<std::string> egressPrivate;  // ranges that any contract's rule may name: private, loopback, link-local
 };
@@ -54,10 +55,13 @@ struct Config {
   PolicyConfig policy;
   StopAgents stopAgents = StopAgents::kStop;
   Nanoseconds stopGrace{0};
+  std::int64_t modelCalls = 64;
   std::int64_t concurrentCycles = 0, recordsKept = 0;
   Bytes logRotateAt;
   std::int64_t logKeep = 0;
   bool startServices = true;
+  bool preempt = true;
+  Nanoseconds preemptMemory{0}, preemptCpu{0}, preemptCalm{0}, preemptLongest{0};
 
   bool hasSpawnerPolicy = false;  // the file has a section `spawner`, which the spawner reads itself
   std::string file;               // where it was read

@@ -272,6 +272,12 @@ std::vector<Definition> makePolicyDefinitions() {
       boolean("policy.allow_unlimited_without_controllers", "false",
               "a contract with `binding: flexible` may run without a limit whose cgroup controller this machine lacks",
               [](Config& c) -> bool& { return c.policy.allowUnlimitedWithoutControllers; }),
+      integer("policy.overcommit_cpu", 100, 100000, "1000",
+              "percent of the machine's cores that the contracts of running agents may demand together (`compute.cpu`)",
+              [](Config& c) -> auto& { return c.policy.overcommitCpu; }),
+      integer("policy.overcommit_mem", 1, 100000, "100",
+              "percent of the machine's memory that they may demand together (`compute.mem`)",
+              [](Config& c) -> auto& { return c.policy.overcommitMem; }),
       list("policy.programs", "patterns", "[\"/bin/*\", \"/usr/*\", \"/runtime/*\", \"/workspace/*\"]",
            "programs that a company's contract may run (`run.command[0]`)",
            [](Config& c) -> auto& { return c.policy.programs; }),
@@ -285,6 +291,43 @@ std::vector<Definition> makePolicyDefinitions() {
        readEgressPrivate},
       list("policy.secrets", "patterns", "[]", "secrets that a company's contract may name",
            [](Config& c) -> auto& { return c.policy.secrets; }),
+  };
+}
+
+// A part of the kernel's window of two seconds.
+void checkStall(const Nanoseconds& stall, const YamlNode& node, Path where, ConfigReader& reader) {
+  if (stall >= std::chrono::milliseconds(1) && stall <= std::chrono::seconds(2)) return;
+  reader.complain(node, where, ErrorCode::kConfig, "\"" + node.scalar + "\" is no part of two seconds", "1ms to 2s");
+}
+
+Definition stall(std::string key, Nanoseconds Config::* member, std::string fallback, std::string doc) {
+  auto definition = quantity<Nanoseconds>(std::move(key), "duration", parseDuration, std::move(fallback),
+                                          std::move(doc), [member](Config& c) -> auto& { return c.*member; });
+  definition.range = "1ms … 2s";
+  definition.read = [member, read = definition.read](Config& c, const YamlNode& node, Path where,
+                                                     ConfigReader& reader) {
+    const auto before = reader.problems.size();
+    read(c, node, where, reader);
+    if (reader.problems.size() == before) checkStall(c.*member, node, where, reader);
+  };
+  return definition;
+}
+
+std::vector<Definition> makePreemptionDefinitions() {
+  return {
+      boolean("preempt.enabled", "true",
+              "agents of class DT are frozen while the machine is under pressure, where the kernel tells of it",
+              [](Config& c) -> bool& { return c.preempt; }),
+      stall("preempt.memory", &Config::preemptMemory, "400ms",
+            "how long tasks must have waited for memory in 2s for one to be frozen"),
+      stall("preempt.cpu", &Config::preemptCpu, "1s",
+            "the same for processors; only where an agent of class HRT or SRT runs"),
+      quantity<Nanoseconds>("preempt.calm", "duration", parseDuration, "10s",
+                            "how long the pressure must be away before they go on, one a second",
+                            [](Config& c) -> auto& { return c.preemptCalm; }),
+      quantity<Nanoseconds>("preempt.longest", "duration", parseDuration, "1m",
+                            "the longest that one stays frozen; it is then left alone for as long",
+                            [](Config& c) -> auto& { return c.preemptLongest; }),
   };
 }
 
@@ -318,6 +361,9 @@ std::vector<Definition> makeOwnDefinitions() {
                             [](Config& c) -> auto& { return c.stopGrace; }),
       integer("limits.concurrent_cycles", 1, 100000, "8", "cycles that run at the same time",
               [](Config& c) -> auto& { return c.concurrentCycles; }),
+      integer("limits.model_calls", 1, 100000, "64",
+              "model calls under way at the same time; more wait, those of HRT and SRT agents before those of DT",
+              [](Config& c) -> auto& { return c.modelCalls; }),
       integer("limits.records_kept", 0, 1000000, "200", "records and logs of ended instances that are kept",
               [](Config& c) -> auto& { return c.recordsKept; }),
       quantity<Bytes>("limits.log_rotate_at", "size", parseBytes, "16MiB", "size at which an instance's log is rotated",
@@ -341,6 +387,7 @@ void ConfigReader::complain(const YamlNode& node, const std::string& where, Erro
 std::span<const Definition> definitions() {
   static const std::vector<Definition> kTable = [] {
     auto table = makeOwnDefinitions();
+    for (auto& one : makePreemptionDefinitions()) table.push_back(std::move(one));
     for (auto& one : makeModelDefinitions()) table.push_back(std::move(one));
     for (auto& one : makePolicyDefinitions()) table.push_back(std::move(one));
     return table;

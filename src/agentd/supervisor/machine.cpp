@@ -12,8 +12,8 @@ using contract::Feature;
 
 // Kept to what this version really holds: a feature that is missing here is refused, never silently left out.
 std::set<Feature> features() {
-  return {Feature::kContextLimit, Feature::kHeartbeat, Feature::kNestedUserns, Feature::kEgressProxy,
-          Feature::kOpenNetwork, Feature::kSupervisionTree};
+  return {Feature::kContextLimit, Feature::kHeartbeat,   Feature::kNestedUserns,
+          Feature::kEgressProxy,  Feature::kOpenNetwork, Feature::kSupervisionTree};
 }
 
 // The tools of agent-runner and of the gateway's /self, as contracts name them.
@@ -38,7 +38,10 @@ contract::Machine machineOf(const sandbox::PlatformReport& platform, const model
   if (!machine.controllers.contains("pids")) machine.standIns["pids"] = "RLIMIT_NPROC";
   machine.swapAccounting = machine.controllers.contains("memory");
   machine.cpu = {::sysconf(_SC_NPROCESSORS_ONLN) * 1000};
+  machine.cpuToPromise = {machine.cpu.count * policy.overcommitCpu / 100};
   machine.memory = machineMemory();
+  machine.memoryToPromise = {machine.memory.count / 100 * static_cast<std::uint64_t>(policy.overcommitMem)};
+  machine.realTime = {platform.realTime.cpus, platform.realTime.sharePpm, {}, platform.realTime.why};
   machine.landlockAbi = platform.landlockAbi;
   for (const auto& model : models.all()) machine.models.push_back({model.name, "", 0});
   machine.tools = tools();
@@ -46,6 +49,13 @@ contract::Machine machineOf(const sandbox::PlatformReport& platform, const model
   machine.allowUnlimited = policy.allowUnlimitedWithoutControllers;
   machine.mountSources = policy.mounts;
   return machine;
+}
+
+void promise(contract::Machine& machine, const contract::Contract& contract) {
+  machine.cpuPromised.count += contract.compute.cpu.value_or(MilliCpu{}).count;
+  machine.memoryPromised.count += contract.compute.mem.value_or(Bytes{}).count;
+  if (contract.latency == contract::LatencyClass::kHrt)
+    machine.realTime.admitted.push_back(contract::reservationOf(contract));
 }
 
 }  // namespace agentos::agentd

@@ -12,4 +12,7 @@ namespace agentos::agentd {
 contract::Machine machineOf(const sandbox::PlatformReport& platform, const models::ModelRegistry& models,
                             const PolicyConfig& policy);
 
+// What an agent that lives has been promised is not left for the next.
+void promise(contract::Machine& machine, const contract::Contract& contract);
+
 }  // namespace agentos::agentd

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/digest.h"
+#include "contract/real_time.h"
 
 namespace agentos::agentd {
 namespace {
@@ -99,6 +100,14 @@ sandbox::Limits limitsOf(const contract::Contract& contract) {
   return limits;
 }
 
+void setClass(sandbox::RoomPlan& plan, const contract::Contract& contract) {
+  plan.batch = contract.latency == contract::LatencyClass::kDt;
+  plan.cpuBurst = contract.latency == contract::LatencyClass::kSrt;
+  if (contract.latency != contract::LatencyClass::kHrt) return;
+  const auto asked = contract::reservationOf(contract);
+  plan.realTime = sandbox::Reservation{asked.runtime.count(), asked.deadline.count(), asked.period.count()};
+}
+
 Result<sandbox::RoomPlan> makeRoomPlan(const RoomInput& input) {
   sandbox::RoomPlan plan;
   plan.id = input.id;
@@ -116,6 +125,7 @@ Result<sandbox::RoomPlan> makeRoomPlan(const RoomInput& input) {
   plan.logRotateAt = input.logRotateAt;
   plan.logKeep = input.logKeep;
   plan.nestedUserns = input.contract.security.nestedUserns;
+  setClass(plan, input.contract);
   plan.launchRecord = input.launchRecord;
   return plan;
 }

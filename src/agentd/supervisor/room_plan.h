@@ -39,6 +39,8 @@ Result<std::vector<sandbox::RoomMount>> makeMounts(const RoomInput& input);
 // The mounts of mode overlay, with their sources as the host has them. In the plan the source of each is its snapshot.
 Result<std::vector<OverlayTree>> overlayTrees(const contract::Contract& contract, const company::Company* company);
 std::vector<std::pair<std::string, std::string>> makeEnvironment(const RoomInput& input);
+// The scheduling class: HRT with its reservation, SRT with a burst, DT in batch.
+void setClass(sandbox::RoomPlan& plan, const contract::Contract& contract);
 sandbox::Limits limitsOf(const contract::Contract& contract);
 
 // W3C trace context of a run: the trace itself when it is 32 hexadecimal digits, else a digest of it.

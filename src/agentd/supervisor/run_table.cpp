@@ -90,7 +90,8 @@ Result<void> RunTable::update(const Instance& instance) {
   const InstanceView& view = instance.view;
   const auto countOf = [](const auto& time) { return time ? time->time_since_epoch().count() : std::int64_t{0}; };
   write_.with(view.id.str(), view.agent.str(), view.mode, view.latency, view.contractDigest, view.source, view.task,
-              instance.claim ? instance.claim->epoch : std::int64_t{0}, view.trace, std::string(nameOf(view.state)),
+              instance.claim ? instance.claim->epoch : std::int64_t{0}, view.trace,
+              std::string(nameOf(view.preempted && view.state == State::kPaused ? State::kRunning : view.state)),
               view.reason, static_cast<std::int64_t>(instance.cause), static_cast<std::int64_t>(instance.word),
               nanosecondsOf(view.created), countOf(view.started), countOf(view.ended), bootId_,
               countOf(instance.deadline), instance.timeLeft.count(), view.restarts, view.cost.count, view.modelCalls,

@@ -57,6 +57,7 @@ struct InstanceView {
   MicroUsd cost;
   std::int64_t modelCalls = 0, turns = 0;
   bool adopted = false;              // found running by this agentd
+  bool preempted = false;            // paused, and by agentd: it gives way under pressure
   bool ready = true;                 // heard of, or nothing is watched
   std::string health = "unwatched";  // "starting", "healthy", "unhealthy": health.h
   std::int64_t misses = 0;           // heartbeats or probes, in a row

@@ -168,6 +168,12 @@ asio::awaitable<Result<void>> SupervisorImpl::perform(InstancePtr instance, Effe
 
 asio::awaitable<Result<void>> SupervisorImpl::pause(InstanceId id, std::string actor) {
   AGENTOS_CO_TRY(auto instance, findLive(id));
+  if (isPreempted(id)) {  // frozen already: from now on it is that person's
+    instance->view.preempted = false;
+    AGENTOS_CO_CHECK(parts_.runs.update(*instance));
+    audit(*instance, "instance.paused", actor, Json::object(), true);
+    co_return Result<void>();
+  }
   AGENTOS_CO_TRY(auto effects, happen(*instance, Event::kPause, actor));
   stopClocks(*instance);
   auto frozen = co_await perform(instance, std::move(effects), Nanoseconds(0));
@@ -194,6 +200,7 @@ asio::awaitable<Result<void>> SupervisorImpl::resume(InstanceId id, std::string 
     instance->view.state = State::kPaused;
     co_return std::unexpected(std::move(thawed).error());
   }
+  instance->view.preempted = false;
   if (instance->view.state == State::kRunning) {
     instance->view.reason.clear();
     startClocks(*instance);
@@ -288,6 +295,7 @@ void SupervisorImpl::adopt(InstancePtr instance, sandbox::SpawnedRoom room, bool
   instance->control = std::move(room.control);
   // A stop that was under way is taken up where it can be: its grace starts again.
   const bool stopping = instance->cause != EndCause::kOwn;
+  instance->view.preempted = frozen && instance->view.state == State::kRunning;
   instance->view.state = stopping ? State::kStopping : frozen ? State::kPaused : State::kRunning;
   instances_[instance->id()] = instance;
   rooms_->openRoom(instance->id(), std::move(room.listeners));

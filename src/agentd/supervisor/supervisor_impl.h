@@ -18,6 +18,7 @@
 #include "agentd/supervisor/health_table.h"
 #include "agentd/supervisor/instance.h"
 #include "agentd/supervisor/limit_watch.h"
+#include "agentd/supervisor/preemption.h"
 #include "agentd/supervisor/restart_table.h"
 #include "agentd/supervisor/run_table.h"
 #include "agentd/supervisor/spare_directories.h"
@@ -125,6 +126,17 @@ class SupervisorImpl final : public Supervisor {
   boost::asio::awaitable<void> tidyOverlays();
   // For the runs to come; paths stay.
   void changeSettings(SupervisorSettings settings) { settings_ = std::move(settings); }
+
+  // Under pressure (preemption.h).
+  boost::asio::awaitable<Result<void>> preempt(InstanceId id, Pressure pressure);
+  boost::asio::awaitable<Result<void>> relieve(InstanceId id);
+  bool isPreempted(const InstanceId& id) const;
+  std::vector<Preemption::Running> runningNow() const;
+
+  // The machine, less what the agents that live were promised.
+  contract::Machine machineNow() const;
+  // The admission table of a spawn that is not made.
+  Json explain(const SpawnRequest& request) const;
 
   // Nothing is spawned or restarted from now on.
   void refuseSpawns() { refusing_ = true; }

@@ -9,6 +9,7 @@
 
 #include "agentd/spawn_task.h"
 #include "agentd/supervisor/launch_record.h"
+#include "agentd/supervisor/machine.h"
 #include "agentd/supervisor/policy.h"
 #include "agentd/supervisor/room_plan.h"
 #include "agentd/supervisor/supervisor_impl.h"
@@ -58,10 +59,34 @@ Result<std::shared_ptr<const contract::Contract>> SupervisorImpl::admitted(const
   if (parts_.company != nullptr && request.source.starts_with(parts_.company->path() + "/")) {
     AGENTOS_CHECK(checkCompanyGrants(*contract, settings_.policy));
   }
-  const auto table = contract::admit(*contract, settings_.machine());
+  const auto table = contract::admit(*contract, machineNow());
   admission = contract::toJson(table);
   if (!table.admitted()) return std::unexpected(contract::refusalOf(*contract, table));
   return contract;
+}
+
+contract::Machine SupervisorImpl::machineNow() const {
+  auto machine = settings_.machine();
+  for (const auto& [id, instance] : instances_) {
+    if (isLive(instance->view.state) && instance->contract) promise(machine, *instance->contract);
+  }
+  return machine;
+}
+
+Json SupervisorImpl::explain(const SpawnRequest& request) const {
+  Json table;
+  auto contract = admitted(request, table);
+  if (!table.is_object()) {  // root's policy refuses it before the machine is asked
+    const Error& error = contract.error();
+    table = {{"admitted", false}, {"notes", Json::array()}};
+    table["rows"] = Json::array({{{"path", "policy"},
+                                  {"demand", request.source},
+                                  {"verdict", "unmet"},
+                                  {"by", ""},
+                                  {"why", error.what},
+                                  {"remedy", error.remedy}}});
+  }
+  return table;
 }
 
 Result<InstancePtr> SupervisorImpl::makeInstance(const SpawnRequest& request,

@@ -167,6 +167,24 @@ class FakeSpawner final : public sandbox::Spawner {
     if (policyProblem) co_return std::unexpected(*policyProblem);
     co_return Result<void>();
   }
+  // Memory's trigger and the processors', as long as the kernel tells of pressure here.
+  Task<Result<std::vector<Fd>>> pressure(sandbox::PressureAsk ask) override {
+    pressureAsked = ask;
+    if (!tellsPressure) co_return fail(ErrorCode::kUnavailable, "no pressure here", "psi=1");
+    std::vector<Fd> triggers;
+    for (auto& ours : pressureEnds) {
+      std::array<int, 2> pair{};
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) co_return failErrno(errno, "pair");
+      ours.reset(pair[0]);
+      triggers.emplace_back(pair[1]);
+    }
+    co_return std::move(triggers);
+  }
+  // Out-of-band data wakes as a trigger does: POLLPRI.
+  void press(std::size_t which) { (void)::send(pressureEnds[which].get(), "!", 1, MSG_OOB | MSG_NOSIGNAL); }
+  bool tellsPressure = true;
+  sandbox::PressureAsk pressureAsked;
+  std::array<Fd, 2> pressureEnds;
 
  private:
   // Held in mid-spawn, or in mid-recovery, until the test opens it.

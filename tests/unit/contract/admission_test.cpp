@@ -35,7 +35,9 @@ Machine fullMachine() {
   machine.controllers = {"cpu", "memory", "pids", "io"};
   machine.swapAccounting = true;
   machine.cpu = MilliCpu{4000};
-  machine.memory = Bytes{64ULL << 30};
+  machine.cpuToPromise = MilliCpu{4000};
+  machine.memory = machine.memoryToPromise = Bytes{64ULL << 30};
+  machine.realTime = {4, 600'000, {}, ""};
   machine.landlockAbi = 4;
   machine.models = {{"local/llama-3.1-8B", "on-prem", 128'000}, {"cloud/claude-sonnet", "cloud", 200'000}};
   machine.tools = {"fs.read", "fs.write", "web.fetch", "rag.retrieve", "summarize"};
@@ -76,8 +78,8 @@ TEST(Admission, MeetsEverythingOnAFullMachine) {
   for (const CorpusFile& file : goodCorpus()) {
     Contract contract = loadContract(file.text, file.name).value();
     Machine machine = fullMachine();
-    machine.cpu = MilliCpu{1024 * 1000};
-    machine.memory = Bytes{1ULL << 50};
+    machine.cpu = machine.cpuToPromise = MilliCpu{1024 * 1000};
+    machine.memory = machine.memoryToPromise = Bytes{1ULL << 50};
     const Admission admission = admit(contract, machine);
     EXPECT_TRUE(admission.admitted()) << file.name << ": " << refusalOf(contract, admission).message();
     for (const AdmissionRow& row : admission.rows)
@@ -148,6 +150,60 @@ TEST(Admission, SubstitutesWhereTheContractIsFlexibleAndRootAllowsIt) {
   EXPECT_TRUE(admission.admitted());
 }
 
+TEST(Admission, HoldsComputeAgainstWhatIsLeft) {
+  Machine machine = fullMachine();
+  machine.cpuPromised = MilliCpu{3500};
+  machine.memoryPromised = Bytes{60ULL << 30};
+  EXPECT_TRUE(admit(load("compute: { cpu: 500m, mem: 4GiB }\n"), machine).admitted());
+  const Admission cpu = admit(load("compute: { cpu: 501m }\n"), machine);
+  EXPECT_THAT(verdicts(cpu), ElementsAre("compute.cpu unmet"));
+  EXPECT_THAT(cpu.rows.at(0).why, HasSubstr("3.5 of 4 cores"));
+  EXPECT_THAT(verdicts(admit(load("compute: { mem: 4097MiB }\n", "flexible"), permissive(machine))),
+              ElementsAre("compute.mem unmet"))
+      << "a limit that is there is not left out because too much was promised";
+  machine.memoryPromised = Bytes{100ULL << 30};  // root took some of it back meanwhile
+  EXPECT_FALSE(admit(load("compute: { mem: 1MiB }\n"), machine).admitted());
+  machine.memoryToPromise = Bytes{128ULL << 30};
+  EXPECT_TRUE(admit(load("compute: { mem: 1MiB }\n"), machine).admitted());
+}
+
+constexpr std::string_view kHard =
+    "class: { latency: HRT, slo: { runtime_us: 2000, deadline_us: 5000, period_us: 10000 } }\n"
+    "run: { command: [/bin/true] }\n";
+
+TEST(Admission, QuotesTheBoundOfRealTime) {
+  Machine machine = fullMachine();
+  machine.realTime = {2, 950'000, {}, ""};
+  const Admission first = admit(load(kHard), machine);
+  ASSERT_TRUE(first.admitted());
+  EXPECT_EQ(first.rows.at(0).by,
+            "SCHED_DEADLINE, 2ms within 5ms of each 10ms; EDF density 0.400 of at most 1.500 on 2 processors, 0 "
+            "admitted before");
+  const Reservation same = reservationOf(load(kHard));
+  machine.realTime.admitted = {same, same};
+  EXPECT_TRUE(admit(load(kHard), machine).admitted()) << "1.2 of 1.5";
+  machine.realTime.admitted.push_back(same);
+  const Admission fourth = admit(load(kHard), machine);
+  EXPECT_FALSE(fourth.admitted()) << "1.6 of 1.5, though the kernel would take 0.8 of 1.9";
+  EXPECT_THAT(fourth.rows.at(0).why, HasSubstr("density 1.600 of at most 1.500"));
+  EXPECT_FALSE(fourth.rows.at(0).remedy.empty());
+}
+
+TEST(Admission, NeverGivesLessThanHardRealTime) {
+  Machine machine = permissive(fullMachine());
+  machine.realTime = {0, 950'000, {}, "sched_setattr: Operation not permitted"};
+  for (const char* binding : {"strict", "smooth", "flexible"}) {
+    const Admission admission = admit(load(kHard, binding), machine);
+    EXPECT_FALSE(admission.admitted()) << binding;
+    EXPECT_THAT(admission.rows.at(0).why, HasSubstr("Operation not permitted"));
+  }
+  // --class HRT on a contract that has no program: the loader's rule did not see it.
+  Contract model = load("class: { latency: SRT }\n", "flexible");
+  model.latency = LatencyClass::kHrt;
+  machine.realTime = {4, 950'000, {}, ""};
+  EXPECT_FALSE(admit(model, machine).admitted());
+}
+
 TEST(Admission, NeverSubstitutesAGuard) {
   Machine machine = permissive(fullMachine());
   machine.features.clear();
@@ -178,7 +234,7 @@ TEST(Admission, HoldsComputeAgainstWhatThereIs) {
   EXPECT_FALSE(admit(load("compute: { cpu: 4001m }\n"), machine).admitted());
   EXPECT_TRUE(admit(load("compute: { cpu: 4 }\n"), machine).admitted());
   EXPECT_FALSE(admit(load("compute: { mem: 65GiB }\n"), machine).admitted());
-  EXPECT_THAT(admit(load("compute: { mem: 65GiB }\n"), machine).rows.at(0).why, HasSubstr("64GiB is left"));
+  EXPECT_THAT(admit(load("compute: { mem: 65GiB }\n"), machine).rows.at(0).why, HasSubstr("this machine has 64GiB"));
   machine.swapAccounting = false;
   EXPECT_FALSE(admit(load("compute: { swap: 0 }\n"), machine).admitted()) << "no swap is a demand too";
 }

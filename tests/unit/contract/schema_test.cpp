@@ -23,15 +23,17 @@ const std::set<std::string> kBeyondTheSchema = {
     "range-mem-much", "range-timeout-zero", "unit-money-exponent",
     // What is inside a text.
     "cron-empty-item", "cron-minute", "cron-never", "cron-reversed", "cron-step-zero", "cron-word", "egress-port-high",
-    "egress-method-connect", "egress-number-host", "egress-range-bits", "egress-star-address",
-    "text-backoff-backwards", "text-command-relative", "text-hours-empty", "text-probe-relative",
+    "egress-method-connect", "egress-number-host", "egress-range-bits", "egress-star-address", "text-backoff-backwards",
+    "text-command-relative", "text-hours-empty", "text-probe-relative",
     // Places of the room, and mounts beside each other.
     "mount-target-around", "mount-target-company", "mount-target-home", "mount-target-homes", "mount-target-nested",
     "mount-target-proc", "mount-target-twice", "mount-target-usr",
     // Rules between fields that compare values.
     "rule-children-uncounted", "rule-children-unnamed", "rule-day-under-run", "rule-jitter-over-every",
     "rule-mem-high-over-mem", "rule-memory-over-context", "rule-month-under-day", "rule-own-parent",
-    "rule-own-reviewer", "rule-scheduled-service", "rule-scratch-over-disk", "rule-woken-job"};
+    "rule-own-reviewer", "rule-scheduled-service", "rule-scratch-over-disk", "rule-woken-job",
+    "rule-deadline-over-period", "rule-reservation-without-hrt", "rule-runtime-over-deadline",
+    "rule-runtime-over-period"};
 
 // 010 is ten there; what does not fit is a float.
 Json integerOf(const std::string& text) {

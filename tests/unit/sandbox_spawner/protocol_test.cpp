@@ -52,10 +52,12 @@ Request make(RequestKind kind) {
   request.kind = kind;
   if (kind == RequestKind::kSpawn) {
     request.plan = fullPlan();
+  } else if (kind == RequestKind::kPressure) {
+    request.pressure = {300'000, 1'000'000};
   } else if (kind == RequestKind::kAnchor) {
     request.head = {812, std::string(63, '0') + "a"};
   } else if (kind != RequestKind::kPlatform && kind != RequestKind::kList && kind != RequestKind::kReload &&
-             kind != RequestKind::kFreezeAll && kind != RequestKind::kKillAll) {
+             kind != RequestKind::kFreezeAll && kind != RequestKind::kKillAll && kind != RequestKind::kPressure) {
     request.id = kId;
   }
   if (kind == RequestKind::kAdopt) request.identity = {77, 123456789, "boot", 42, 7};
@@ -120,7 +122,7 @@ TEST(Protocol, TheBorderOfAMessageIsExact) {
 }
 
 TEST(Protocol, EveryCutAndEveryTailIsRefused) {
-  for (int kind = 1; kind <= 13; ++kind) {
+  for (int kind = 1; kind <= 14; ++kind) {
     std::string bytes = packRequest(make(static_cast<RequestKind>(kind)))->bytes;
     for (std::size_t size = 0; size < bytes.size(); ++size) {
       Packet cut{bytes.substr(0, size), {}};

@@ -11,7 +11,7 @@ from .lane import Tail, Trouble
 QEMU = "qemu-system-x86_64"
 # `mitigations=off` and what follows only save time under emulation; nothing that is tested depends on them.
 KERNEL_WORDS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr random.trust_cpu=on no_timer_check "
-                "cryptomgr.notests systemd.show_status=0 apparmor=1 security=apparmor")
+                "cryptomgr.notests systemd.show_status=0 apparmor=1 security=apparmor psi=1")
 # The emulated processor's counter is the host's, and on a busy host the kernel mistakes its speed: its clock then runs away. The
 # timer of the board keeps time.
 EMULATED = "clocksource=hpet vm.emulated=1"

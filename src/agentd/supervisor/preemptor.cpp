@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agentd/supervisor/preemptor.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "agentd/spawn_task.h"
+
+namespace agentos::agentd {
+namespace asio = boost::asio;
+
+Preemptor::Preemptor(asio::io_context& io, const Clock& clock, Alarms& alarms, PreemptionRules rules, Hands hands)
+    : io_(io), clock_(clock), alarms_(alarms), state_(rules), hands_(std::move(hands)) {}
+
+Preemptor::~Preemptor() {
+  *alive_ = false;
+  alarms_.cancel(alarm_);
+}
+
+void Preemptor::watch(std::vector<Fd> triggers) {
+  triggers_.clear();
+  for (auto& one : triggers) triggers_.push_back(std::make_unique<asio::posix::stream_descriptor>(io_, one.release()));
+  for (auto pressure : {Pressure::kMemory, Pressure::kCpu}) {
+    if (static_cast<std::size_t>(pressure) < triggers_.size()) waitFor(pressure);
+  }
+}
+
+// The kernel says it at most once in a window, by POLLPRI.
+void Preemptor::waitFor(Pressure pressure) {
+  auto& trigger = *triggers_[static_cast<std::size_t>(pressure)];
+  trigger.async_wait(asio::posix::descriptor_base::wait_error,
+                     [this, pressure, alive = alive_](const boost::system::error_code& error) {
+                       if (error || !*alive) return;
+                       onPressure(pressure);
+                       waitFor(pressure);
+                     });
+}
+
+void Preemptor::onPressure(Pressure pressure) {
+  if (working_) return;  // one at a time: the next window asks again
+  working_ = true;
+  spawnTask(io_.get_executor(), "preemption", giveWay(pressure));
+}
+
+void Preemptor::takeOver(const InstanceId& id) {
+  state_.preempted(id, clock_.bootNow());
+  arm();
+}
+
+asio::awaitable<void> Preemptor::giveWay(Pressure pressure) {
+  const auto alive = alive_;
+  const auto victim = state_.onPressure(pressure, clock_.bootNow(), hands_.running());
+  if (victim) {
+    const InstanceId id = *victim;
+    auto done = co_await hands_.preempt(id, pressure);
+    if (!*alive) co_return;
+    if (done) {
+      state_.preempted(id, clock_.bootNow());
+    } else {
+      spdlog::warn("{}: not preempted: {}", id.str(), done.error().message());
+    }
+  }
+  working_ = false;
+  arm();
+}
+
+asio::awaitable<void> Preemptor::goOn() {
+  const auto alive = alive_;
+  while (const auto due = state_.due(clock_.bootNow())) {
+    const InstanceId id = *due;
+    if (!hands_.isPreempted(id)) {
+      state_.forget(id);
+      continue;
+    }
+    auto done = co_await hands_.relieve(id);
+    if (!*alive) co_return;
+    state_.relieved(id, clock_.bootNow());
+    if (done || !hands_.isPreempted(id)) continue;
+    // Still frozen: counted from now, and tried again.
+    spdlog::warn("{}: does not go on: {}", id.str(), done.error().message());
+    state_.preempted(id, clock_.bootNow());
+  }
+  working_ = false;
+  arm();
+}
+
+void Preemptor::look() {
+  alarm_ = 0;
+  if (working_) return;  // which arms again when it is done
+  working_ = true;
+  spawnTask(io_.get_executor(), "preemption", goOn());
+}
+
+void Preemptor::arm() {
+  alarms_.cancel(std::exchange(alarm_, 0));
+  if (const auto next = state_.nextLook()) alarm_ = alarms_.at(*next, [this] { look(); });
+}
+
+}  // namespace agentos::agentd
