@@ -170,6 +170,7 @@ asio::awaitable<Result<void>> SupervisorImpl::pause(InstanceId id, std::string a
   AGENTOS_CO_TRY(auto instance, findLive(id));
   if (isPreempted(id)) {  // frozen already: from now on it is that person's
     instance->view.preempted = false;
+    instance->view.reason = "paused by " + actor;
     AGENTOS_CO_CHECK(parts_.runs.update(*instance));
     audit(*instance, "instance.paused", actor, Json::object(), true);
     co_return Result<void>();

@@ -12,17 +12,18 @@ asio::awaitable<Result<void>> SupervisorImpl::preempt(InstanceId id, Pressure pr
   AGENTOS_CO_TRY(auto instance, findLive(id));
   AGENTOS_CO_TRY(auto effects, happen(*instance, Event::kPause, "agentd"));
   instance->view.preempted = true;
-  stopTimeout(*instance);
+  stopClocks(*instance);
   auto frozen = co_await perform(instance, std::move(effects), Nanoseconds(0));
   if (!frozen) {
     if (isPreempted(id)) {  // not frozen as a whole: running, as before
       instance->view.state = State::kRunning;
-      startTimeout(*instance);
+      startClocks(*instance);
       [[maybe_unused]] auto thawed = co_await parts_.spawner.thaw(id);
     }
     instance->view.preempted = false;
     co_return std::unexpected(std::move(frozen).error());
   }
+  if (isPreempted(id)) instance->view.reason = "gives way under " + std::string(nameOf(pressure)) + " pressure";
   // On disk it runs: whoever finds it frozen after a crash knows by that who froze it.
   AGENTOS_CO_CHECK(parts_.runs.updateSoon(*instance));
   audit(*instance, "instance.preempted", "agentd", {{"pressure", nameOf(pressure)}}, false);
@@ -30,6 +31,7 @@ asio::awaitable<Result<void>> SupervisorImpl::preempt(InstanceId id, Pressure pr
 }
 
 asio::awaitable<Result<void>> SupervisorImpl::relieve(InstanceId id) {
+  AGENTOS_CO_CHECK(refuseWhileHalted(id.str() + " cannot go on"));
   AGENTOS_CO_TRY(auto instance, findLive(id));
   if (!isPreempted(id)) co_return Result<void>();
   AGENTOS_CO_TRY(auto effects, happen(*instance, Event::kResume, "agentd"));
@@ -39,7 +41,10 @@ asio::awaitable<Result<void>> SupervisorImpl::relieve(InstanceId id) {
     co_return std::unexpected(std::move(thawed).error());
   }
   instance->view.preempted = false;
-  if (instance->view.state == State::kRunning) startTimeout(*instance);
+  if (instance->view.state == State::kRunning) {
+    instance->view.reason.clear();
+    startClocks(*instance);
+  }
   AGENTOS_CO_CHECK(parts_.runs.updateSoon(*instance));
   audit(*instance, "instance.relieved", "agentd", Json::object(), false);
   co_return Result<void>();
