@@ -37,9 +37,9 @@ constexpr std::size_t kCell = 100;  // bytes of a cell; -o wide has them all
 const char* colourOf(std::string_view state) {
   static constexpr std::string_view kGood[] = {"running", "done", "success", "intact", "ok", "yes", "ready", "met"};
   static constexpr std::string_view kBad[] = {"failed", "failure", "lost", "refused", "broken", "dead", "denied"};
-  static constexpr std::string_view kMiddle[] = {"paused",     "stopping", "starting",    "pending",   "held",
-                                                 "blocked",    "starved",  "in-progress", "in-review", "anchored",
-                                                 "unanchored", "warning",  "waiting"};
+  static constexpr std::string_view kMiddle[] = {"paused",   "preempted",  "stopping", "starting",    "pending",
+                                                 "held",     "blocked",    "starved",  "in-progress", "in-review",
+                                                 "anchored", "unanchored", "warning",  "waiting"};
   auto isIn = [state](const auto& words) { return std::ranges::find(words, state) != std::end(words); };
   if (isIn(kGood)) return "32";
   if (isIn(kBad)) return "31";

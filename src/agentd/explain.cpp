@@ -60,6 +60,9 @@ std::optional<Explanation> Explainer::byLife(const Subject& subject) const {
       return ofRunning(view);
     case State::kPaused:
       if (halt && halt->holding.contains(view.id)) return byHalt();
+      if (view.preempted)
+        return because("preempted", view.reason,
+                       "it goes on by itself, or at once by agentctl resume " + view.id.str());
       return because("paused", view.reason.empty() ? "paused" : view.reason, "agentctl resume " + view.id.str());
     case State::kStopping:
       return because("stopping", "it has been told to end", "its stop.grace, then it is killed");
