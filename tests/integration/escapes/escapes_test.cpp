@@ -265,6 +265,25 @@ TEST_F(Escapes, AFullTmpIsTheRoomsOwnAffair) {
   EXPECT_EQ(filling({"fill", "/dev/shm", "4"}, 64), 0);
 }
 
+// docs/security.md lists by wall what is listed here by program.
+TEST_F(Escapes, TheTableOfSecurityMdIsThisOne) {
+  std::map<std::string, std::set<std::string>> here, there;
+  for (const Way& way : kWays) {
+    for (auto wall : split(way.walls, ',')) here[std::string(wall)].insert(way.words.front());
+  }
+  const std::string page = readPath(AGENTOS_SOURCE_DIR "/docs/security.md").value_or("");
+  const auto begin = page.find("### Each wall"), end = page.find("## The spawner");
+  ASSERT_TRUE(begin != std::string::npos && end > begin);
+  for (auto line : split(page.substr(begin, end - begin), '\n')) {
+    if (!line.starts_with("| `")) continue;
+    auto cells = split(line, '|');
+    auto wall = split(cells.at(1), '`').at(1);
+    auto names = split(cells.at(3), '`');
+    for (std::size_t i = 1; i < names.size(); i += 2) there[std::string(wall)].emplace(names[i]);
+  }
+  EXPECT_EQ(there, here);
+}
+
 // The seam is not in what is shipped.
 TEST_F(Escapes, OnlyTheTestsOwnCopiesCanLeaveAWallOut) {
   const std::string bin = AGENTOS_BIN_DIR, breached = AGENTOS_BREACHED;
