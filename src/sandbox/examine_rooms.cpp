@@ -116,7 +116,7 @@ const char* loadFilter() {
 
 const char* scopeSignals() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "no_new_privs";
-  if (auto scoped = scopeToRoom(); !scoped) {
+  if (auto scoped = restrictToRoom({}); !scoped) {
     errno = scoped.error().sysErrno;
     return "landlock_restrict_self";
   }

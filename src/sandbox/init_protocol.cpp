@@ -68,6 +68,8 @@ std::string encodeInitPlan(const InitPlan& plan) {
   out.boolean(plan.nestedUserns);
   out.boolean(plan.seccomp);
   out.boolean(plan.batch);
+  out.strings(plan.readable);
+  out.strings(plan.writable);
   return out.take();
 }
 
@@ -87,6 +89,8 @@ Result<InitPlan> decodeInitPlan(std::string_view bytes) {
   plan.nestedUserns = in.boolean();
   plan.seccomp = in.boolean();
   plan.batch = in.boolean();
+  plan.readable = in.strings(64);
+  plan.writable = in.strings(64);
   if (in.ok()) {
     if (std::string fault = faultOf(plan); !fault.empty()) in.refuse(std::move(fault));
   }

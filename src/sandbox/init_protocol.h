@@ -58,7 +58,8 @@ struct InitPlan {
   std::uint32_t listeners = 0;           // how many, from kInitListenerFd on; at most kMaxListeners
   bool batch = false;                    // SCHED_BATCH for the payload and all that it starts
   bool nestedUserns = false;             // the payload may make user namespaces of its own: the filter's variant
-  bool seccomp = true;                   // false: the descriptor is not read; only a test of the wall does that
+  std::vector<std::string> readable{}, writable{};  // for Landlock (landlock.h), a second time what the mounts say
+  bool seccomp = true;  // false: the descriptor is not read; only a test of the wall does that
   bool operator==(const InitPlan&) const = default;
 };
 

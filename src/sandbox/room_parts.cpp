@@ -42,6 +42,18 @@ bool isInsideAnother(const std::string& target, const std::vector<AllowedMount>&
   });
 }
 
+// For Landlock, a second time: what the room's mounts show and let be changed. A program that may mount must not be
+// held so: whoever is may mount nothing.
+void addPaths(InitPlan& init, const RoomPlan& plan) {
+  if (plan.nestedUserns) return;
+  init.readable = {"/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/sys", "/run"};
+  init.writable = {"/tmp", "/dev/shm", "/home/agent"};
+  for (const auto& mount : plan.mounts) {
+    auto& paths = mount.writable || !mount.layers.empty() ? init.writable : init.readable;
+    paths.push_back(mount.target);
+  }
+}
+
 InitPlan initPlanOf(const Host& host, const RoomPlan& plan) {
   InitPlan init;
   init.argv = plan.command;
@@ -60,6 +72,7 @@ InitPlan initPlanOf(const Host& host, const RoomPlan& plan) {
   init.logKeep = static_cast<std::uint32_t>(plan.logKeep);
   init.listeners = static_cast<std::uint32_t>(plan.listenPorts.size());
   init.nestedUserns = plan.nestedUserns;
+  addPaths(init, plan);
   init.batch = plan.batch;
   if (auto locked = lockedMemoryOf(plan)) init.rlimits.push_back({RLIMIT_MEMLOCK, *locked, *locked});
   return init;

@@ -64,9 +64,10 @@ constexpr std::array kDevLinks = {Link{"ptmx", "pts/ptmx"}, Link{"fd", "/proc/se
 
 // Where the host keeps them beside /usr: links on a merged system, else directories.
 constexpr std::array kRootNames = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
-// What everybody may read and a room has no business with. The rest of what is sensitive there (kcore, timer_list,
-// sysrq-trigger, …) belongs to the host's root, who is nobody in a room.
-constexpr std::array kMasked = {"proc/keys", "proc/key-users", "proc/kallsyms", "proc/interrupts"};
+// What everybody may read and a room has no business with; and what only the host's root may, who is nobody in a room,
+// a second time. What is there to be written (sysrq-trigger, sys) is root's alone.
+constexpr std::array kMasked = {"proc/keys",  "proc/key-users",  "proc/kallsyms",      "proc/interrupts",
+                              "proc/kcore", "proc/timer_list", "proc/latency_stats", "proc/sched_debug"};
 
 Result<void> copyEntry(int from, int to, const std::string& name, int depth);
 

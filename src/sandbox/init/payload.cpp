@@ -186,7 +186,7 @@ Result<void> putOnWalls(const InitPlan& plan, bool inPay, int output, int errors
   umask(022);
   resetSignals();
   if (!isDown("no_new_privs") && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failStep("no_new_privs");
-  if (!isDown("landlock")) AGENTOS_CHECK(scopeToRoom());
+  AGENTOS_CHECK(restrictToRoom({plan.readable, plan.writable}));
   return plan.seccomp ? installFilter(filter) : Result<void>{};
 }
 

@@ -15,7 +15,10 @@
 
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "base/files.h"
@@ -268,7 +271,7 @@ std::pair<int, int> reachOut(const sockaddr_un& address, socklen_t length, bool 
   if (child == 0) {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     int result[2] = {};
-    if (scoped && !scopeToRoom()) _exit(1);
+    if (scoped && !restrictToRoom({})) _exit(1);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (connect(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0) result[0] = errno;
     if (kill(getppid(), 0) != 0) result[1] = errno;
@@ -281,6 +284,58 @@ std::pair<int, int> reachOut(const sockaddr_un& address, socklen_t length, bool 
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   return {result[0], result[1]};
+}
+
+// errno of each attempt in `dir`, in a child that is held to what the lists say; 0: it was let.
+std::vector<int> tryFiles(const std::string& dir, const std::optional<RoomPaths>& paths) {
+  int ends[2];
+  EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (paths && !restrictToRoom(*paths)) _exit(1);
+    auto tell = [&](bool done) {
+      const int error = done ? 0 : errno;
+      if (write(ends[1], &error, sizeof error) != sizeof error) _exit(2);
+    };
+    tell(open((dir + "/mine/new").c_str(), O_WRONLY | O_CREAT, 0600) >= 0);
+    tell(rename((dir + "/mine/new").c_str(), (dir + "/mine/sub/moved").c_str()) == 0);
+    tell(open((dir + "/shown/file").c_str(), O_RDONLY) >= 0);
+    tell(open((dir + "/shown/file").c_str(), O_WRONLY) >= 0);
+    tell(truncate((dir + "/shown/file").c_str(), 0) == 0);
+    tell(unlink((dir + "/shown/file").c_str()) == 0);
+    tell(open((dir + "/secret").c_str(), O_RDONLY) >= 0);
+    tell(open("/dev/null", O_RDWR | O_TRUNC) >= 0);
+    _exit(0);
+  }
+  close(ends[1]);
+  std::vector<int> result;
+  for (int error = 0; read(ends[0], &error, sizeof error) == sizeof error;) result.push_back(error);
+  close(ends[0]);
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  return result;
+}
+
+TEST(Landlock, HoldsFilesToWhatIsShownAndWhatMayBeWritten) {
+  const int abi = landlockAbi();
+  if (abi < 2) GTEST_SKIP() << "Landlock ABI " << abi << " holds no files here (2 does)";
+  std::string dir = "/var/tmp/agentd-landlock-XXXXXX";
+  ASSERT_NE(mkdtemp(dir.data()), nullptr);
+  auto fill = [&] {
+    for (const char* name : {"/mine/sub", "/shown"}) std::filesystem::create_directories(dir + name);
+    for (const char* name : {"/shown/file", "/secret"}) std::ofstream(dir + name) << "text";
+  };
+  fill();
+  const RoomPaths paths{{dir + "/shown", dir + "/not-there"}, {dir + "/mine"}};
+  const int truncated = abi >= 3 ? EACCES : 0;
+  EXPECT_EQ(tryFiles(dir, paths), (std::vector<int>{0, 0, 0, EACCES, truncated, EACCES, EACCES, 0}));
+  fill();
+  EXPECT_EQ(tryFiles(dir, std::nullopt), std::vector<int>(8, 0)) << "the control";
+  fill();
+  EXPECT_EQ(tryFiles(dir, RoomPaths{}), std::vector<int>(8, 0)) << "without lists files are not handled";
+  std::filesystem::remove_all(dir);
 }
 
 TEST(Landlock, ScopesSignalsAndAbstractSockets) {

@@ -71,6 +71,16 @@ TEST_F(Rooms, TheProgramIsTheAgentAndSeesOnlyItsOwn) {
   EXPECT_EQ(runInRoom({"write", "/dev/ptmx"}).code, 0);
 }
 
+TEST_F(Rooms, TheDeviceListIsThisAndNoMore) {
+  std::vector<std::string> names;
+  for (auto line : split(runInRoom({"list", "/dev"}).output, '\n')) {
+    auto open = line.find('[');
+    if (open != std::string_view::npos) names.emplace_back(line.substr(open + 1, line.rfind(']') - open - 1));
+  }
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre(".", "..", "fd", "full", "null", "ptmx", "pts", "random", "shm",
+                                                     "stderr", "stdin", "stdout", "tty", "urandom", "zero"));
+}
+
 TEST_F(Rooms, WhatTheAgentWritesBelongsToAgentdOnDisk) {
   auto plan = this->plan({"write", "/home/agent/made"});
   auto id = plan.id.str();

@@ -21,6 +21,8 @@ InitPlan fullPlan() {
           .logKeep = 0,
           .listeners = 2,
           .nestedUserns = true,
+          .readable = {"/usr", "/company"},
+          .writable = {"/tmp"},
           .seccomp = false};
 }
 
