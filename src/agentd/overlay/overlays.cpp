@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "agentd/api/on_pool.h"
@@ -22,6 +25,7 @@ namespace asio = boost::asio;
 using State = Overlays::State;
 
 constexpr std::string_view kGone = ".gone-";
+constexpr auto kLookAgain = std::chrono::milliseconds(20);
 constexpr const char* kRunFile = "run.json";
 
 Result<void> makeAt(int directory, const std::string& name, mode_t mode) {
@@ -204,6 +208,14 @@ Result<bool> Overlays::hold(const InstanceId& id) {
   AGENTOS_CHECK(keep(id, held));
   *run = std::move(held);
   return true;
+}
+
+asio::awaitable<void> Overlays::idle(InstanceId id) {
+  asio::steady_timer timer(parts_.io);
+  for (auto found = runs_.find(id); found != runs_.end() && found->second.busy; found = runs_.find(id)) {
+    timer.expires_after(kLookAgain);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
 }
 
 asio::awaitable<Result<Json>> Overlays::changes(InstanceId id) {

@@ -66,6 +66,8 @@ class Overlays {
   std::vector<InstanceId> all() const;
   Json counts() const;  // {"open":1,"held":2,"accepted":0}
 
+  // Until nobody looks at it or commits it.
+  boost::asio::awaitable<void> idle(InstanceId id);
   // {"state","task","mounts":[{"target","source","changes","refused","conflicts"}]}
   boost::asio::awaitable<Result<Json>> changes(InstanceId id);
   // Kept until somebody decides; false, and gone: there was nothing in it.

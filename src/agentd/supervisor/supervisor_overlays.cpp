@@ -63,6 +63,8 @@ asio::awaitable<void> SupervisorImpl::settleOverlays(InstancePtr instance) {
   Overlays* overlays = parts_.overlays;
   const InstanceId id = instance->id();
   if (overlays == nullptr || !overlays->has(id) || instance->changesHeld) co_return;
+  co_await overlays->idle(id);  // somebody may be looking at the diff of a run that just ends
+  if (!overlays->has(id)) co_return;
   auto fate = fateOf(*instance);
   if (overlays->stateOf(id) == Overlays::State::kAccepted) fate = Fate::kCommit;  // an earlier agentd had begun
   if (fate == Fate::kDiscard) {
