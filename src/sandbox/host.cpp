@@ -133,7 +133,7 @@ Result<std::unique_ptr<Host>> openHost(Policy policy) {
   auto host = std::make_unique<Host>();
   host->policy = std::move(policy);
   // Before anything is opened: what is mounted from must be opened in the namespace that it is mounted in.
-  AGENTOS_TRY(auto made, enterTemplate(host->policy.runDir + "/template"));
+  AGENTOS_TRY(auto made, enterTemplate(host->policy.runDir + "/template", host->policy.etc));
   host->roomTemplate = std::make_shared<const RoomTemplate>(std::move(made));
   AGENTOS_CHECK(openParts(*host));
   removeLeftOver(host->keeper.get());

@@ -51,8 +51,9 @@ struct Policy {
   std::string stateDir = "/var/lib/agentd";
   std::string logDir = "/var/log/agentd";
   std::string runDir = "/run/agentd";
-  std::string cgroupRoot;  // the keeper's group
-  std::string initBinary;  // agent-init
+  std::string cgroupRoot;    // the keeper's group
+  std::string initBinary;    // agent-init
+  std::string etc = "/etc";  // of which rooms have their part
   std::vector<MountRule> mounts;
   Ceilings ceilings;
   bool operator==(const Policy&) const = default;

@@ -12,26 +12,18 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/files.h"
 
 namespace agentos::sandbox {
 namespace {
 
-constexpr std::size_t kMaxEtcFile = 8 << 20;
 constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV;
 
 std::unexpected<Error> failStep(std::string step) {
   return failErrno(errno, std::move(step), {}, ErrorCode::kSandboxSetup);
 }
-
-// Copied from the host when it has them: what programs need to find libraries, certificates, time zones and names.
-// Nothing here tells of the host's users, keys or services.
-constexpr std::array kCopied = {
-    "ld.so.cache",     "ld.so.conf", "ld.so.conf.d", "alternatives",   "ssl/certs", "ssl/openssl.cnf",
-    "ca-certificates", "pki/tls",    "localtime",    "timezone",       "protocols", "services",
-    "mime.types",      "fonts",      "os-release",   "debian_version", "python3",   "python3.11",
-    "python3.12",      "python3.13", "perl",         "terminfo",       "inputrc",   "magic"};
 
 struct TextFile {
   const char* name;
@@ -69,66 +61,21 @@ constexpr std::array kRootNames = {"bin", "sbin", "lib", "lib32", "lib64", "libx
 constexpr std::array kMasked = {"proc/keys",  "proc/key-users",  "proc/kallsyms",      "proc/interrupts",
                               "proc/kcore", "proc/timer_list", "proc/latency_stats", "proc/sched_debug"};
 
-Result<void> copyEntry(int from, int to, const std::string& name, int depth);
-
-Result<void> copyFile(int from, int to, const std::string& name) {
-  AGENTOS_TRY(auto text, readFile(from, name, kMaxEtcFile));
-  Fd out(::openat(to, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!out) return failStep("making /etc/" + name);
-  return writeAll(out.get(), text);
-}
-
-Result<void> copyLink(int from, int to, const std::string& name) {
-  std::array<char, 4096> target;
-  ssize_t size = ::readlinkat(from, name.c_str(), target.data(), target.size() - 1);
-  if (size < 0) return failStep("reading the link " + name);
-  target[static_cast<std::size_t>(size)] = '\0';
-  if (::symlinkat(target.data(), to, name.c_str()) != 0) return failStep("making the link " + name);
-  return {};
-}
-
-Result<void> copyDirectory(int from, int to, const std::string& name, int depth) {
-  Fd source(::openat(from, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!source) return failStep("opening /etc/" + name);
-  if (::mkdirat(to, name.c_str(), 0755) != 0) return failStep("making /etc/" + name);
-  Fd target(::openat(to, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!target) return failStep("opening the template's " + name);
-  AGENTOS_TRY(auto names, listDirectory(source.get()));
-  for (const auto& entry : names) AGENTOS_CHECK(copyEntry(source.get(), target.get(), entry, depth - 1));
-  return {};
-}
-
-// Links as links, world-readable plain files, directories; all else is left out.
-Result<void> copyEntry(int from, int to, const std::string& name, int depth) {
-  struct stat info{};
-  if (depth == 0 || ::fstatat(from, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return {};
-  if (S_ISLNK(info.st_mode)) return copyLink(from, to, name);
-  if (S_ISDIR(info.st_mode) && (info.st_mode & S_IXOTH) != 0) return copyDirectory(from, to, name, depth);
-  bool readable = S_ISREG(info.st_mode) && (info.st_mode & S_IROTH) != 0;
-  return readable && static_cast<std::size_t>(info.st_size) <= kMaxEtcFile ? copyFile(from, to, name) : Result<void>{};
-}
-
-Result<void> copyPath(int from, int to, const std::string& path) {
-  auto slash = path.find('/');
-  if (slash == std::string::npos) return copyEntry(from, to, path, 6);
-  std::string folder = path.substr(0, slash);
-  Fd source(::openat(from, folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!source) return {};
-  if (::mkdirat(to, folder.c_str(), 0755) != 0 && errno != EEXIST) return failStep("making /etc/" + folder);
-  AGENTOS_TRY(Fd target, openDirectory("etc/" + folder));
-  return copyEntry(source.get(), target.get(), path.substr(slash + 1), 6);
-}
-
-Result<void> buildEtc() {
-  AGENTOS_TRY(Fd target, openDirectory("etc"));
-  AGENTOS_TRY(Fd source, openDirectory("/etc"));
-  for (const char* path : kCopied) AGENTOS_CHECK(copyPath(source.get(), target.get(), path));
+Result<void> writeOwn(int target) {
   for (const auto& file : kWritten) {
-    Fd out(::openat(target.get(), file.name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+    Fd out(::openat(target, file.name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
     if (!out) return failStep(std::string("making /etc/") + file.name);
     AGENTOS_CHECK(writeAll(out.get(), file.text));
   }
   return {};
+}
+
+// By descriptors of the template's own, which stay open for writing when the directory is closed where rooms see it.
+Result<std::shared_ptr<RoomEtc>> buildEtc(const std::string& source) {
+  AGENTOS_TRY(Fd target, openDirectory("etc"));
+  AGENTOS_TRY(Fd aside, openDirectory("aside"));
+  AGENTOS_CHECK(writeOwn(target.get()));
+  return RoomEtc::make(source, std::move(target), std::move(aside));
 }
 
 Result<void> buildDev() {
@@ -187,14 +134,14 @@ Result<void> takeRootNames(RoomTemplate& made) {
 
 }  // namespace
 
-Result<RoomTemplate> enterTemplate(const std::string& place) {
+Result<RoomTemplate> enterTemplate(const std::string& place, const std::string& etc) {
   if (::unshare(CLONE_NEWNS) != 0) return failStep("leaving the host's mount namespace");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return failStep("making the mounts slaves");
   if (::mkdir(place.c_str(), 0700) != 0 && errno != EEXIST) return failStep("making " + place);
   if (::mount("agentd-template", place.c_str(), "tmpfs", MS_NOSUID, "mode=0755,size=64m") != 0)
     return failStep("mounting the template");
   if (::chdir(place.c_str()) != 0) return failStep("entering the template");
-  for (const char* name : {"root", "etc", "dev", "logs", "records"}) {
+  for (const char* name : {"root", "etc", "aside", "dev", "logs", "records"}) {
     if (::mkdir(name, 0755) != 0) return failStep(std::string("making the template's ") + name);
   }
   for (std::size_t i = 0; i < kOverlaySpots; ++i) {
@@ -206,7 +153,7 @@ Result<RoomTemplate> enterTemplate(const std::string& place) {
   if (!masked) return failStep("making the template's mask");
   RoomTemplate made;
   made.binds = {"usr", "etc", "dev"};
-  AGENTOS_CHECK(buildEtc());
+  AGENTOS_TRY(made.etc, buildEtc(etc));
   AGENTOS_CHECK(buildDev());
   AGENTOS_CHECK(closeDirectory("etc", kPlain | MS_NOEXEC));
   AGENTOS_CHECK(closeDirectory("dev", MS_NOSUID | MS_NOEXEC));

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "sandbox/room_etc.h"
 
 namespace agentos::sandbox {
 
@@ -23,11 +25,13 @@ struct RootLink {
 struct RoomTemplate {
   std::vector<RootLink> links;
   std::vector<std::string> binds;  // directories of the template that every room has: usr, etc, dev, …
+  std::shared_ptr<RoomEtc> etc;
   std::vector<std::string> masks;  // files below /proc that rooms do not get to see, relative to the root
 };
 
 // Leaves the host's mount namespace for a slave of it (what the host mounts later is seen here, nothing goes back),
-// builds the template at `place` and makes it the working directory. Once, at start.
-Result<RoomTemplate> enterTemplate(const std::string& place);
+// builds the template at `place`, with what it takes of `etc` (the host's /etc), and makes it the working directory.
+// Once, at start.
+Result<RoomTemplate> enterTemplate(const std::string& place, const std::string& etc);
 
 }  // namespace agentos::sandbox

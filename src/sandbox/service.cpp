@@ -304,6 +304,8 @@ void Service::spawn(RoomPlan plan, const Answer& answer) {
   if (spawns_.size() >= kMaxSpawns) {
     return answer(fail(ErrorCode::kUnavailable, "32 rooms are in the making already", "ask again later").error(), {});
   }
+  if (auto fresh = host_.roomTemplate->etc->refresh(); !fresh)
+    logLine("rooms have an older /etc than the host: " + fresh.error().message(), Severity::kWarning);
   spawns_.push_back(std::make_unique<SpawnJob>(host_, *std::move(allowed), answer, ++lastNumber_));
   spawns_.back()->start();
 }

@@ -59,6 +59,7 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--run", options.policy.runDir, "for sockets and locks");
   app.add_option("--cgroup", options.policy.cgroupRoot, "the keeper's group, an absolute path");
   app.add_option("--init", options.policy.initBinary, "agent-init (default: beside this program)");
+  app.add_option("--etc", options.policy.etc, "the directory that rooms have their part of /etc from");
   app.add_option("--mount", options.mounts, "a tree that rooms may mount from; PATH:rw for writing too (repeatable)");
   app.add_option("--uid-first", options.policy.uidFirst, "first host uid of the rooms' ranges");
   app.add_option("--uid-rooms", options.policy.slots, "how many ranges of 65536");

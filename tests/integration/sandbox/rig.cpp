@@ -118,6 +118,7 @@ void Rig::startSpawner(const std::vector<std::pair<std::string, std::string>>& e
                                     dir_ + "/ro",
                                     "--mount",
                                     fs::path(kProbe).parent_path()};
+  if (!etc_.empty()) words.insert(words.end(), {"--etc", etc_});
   for (const auto& mount : moreMounts_) words.insert(words.end(), {"--mount", mount});
   spawner_ = start(words, env, log.get(), 0, false);
   ASSERT_GT(spawner_, 0);

@@ -78,8 +78,9 @@ class Rig : public ::testing::Test {
   bool noGroups();
 
   std::string dir_, group_;
-  // For spawners started from now on: the program in agent-init's place, that in the spawner's, and more to mount from.
-  std::string init_, spawnerProgram_;
+  // For spawners started from now on: the program in agent-init's place, that in the spawner's, what stands for
+  // /etc, and more to mount from.
+  std::string init_, spawnerProgram_, etc_;
   std::vector<std::string> moreMounts_;
   boost::asio::io_context io_;
 

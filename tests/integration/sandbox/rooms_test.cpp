@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "base/files.h"
@@ -36,6 +37,21 @@ TEST_F(Rooms, APayloadRunsAndItsEndIsRecorded) {
   EXPECT_EQ(told.code, 7);
   EXPECT_THAT(told.output, HasSubstr("stdout F sleeping"));
   EXPECT_TRUE(noGroups());
+}
+
+TEST_F(Rooms, WhatChangesInTheHostsEtcIsInTheNextRoom) {
+  etc_ = dir_ + "/etc";
+  std::filesystem::create_directories(etc_ + "/ssl/certs");
+  std::ofstream(etc_ + "/ssl/certs/ca.pem") << "expired";
+  killSpawner();
+  startSpawner();
+  EXPECT_THAT(runInRoom({"print", "/etc/ssl/certs/ca.pem"}).output, HasSubstr("expired"));
+  std::ofstream(etc_ + "/ssl/certs/ca.new") << "renewed";
+  std::filesystem::rename(etc_ + "/ssl/certs/ca.new", etc_ + "/ssl/certs/ca.pem");
+  EXPECT_THAT(runInRoom({"print", "/etc/ssl/certs/ca.pem"}).output, HasSubstr("renewed"));
+  // And still nobody's to write, whatever was made anew.
+  EXPECT_EQ(runInRoom({"write", "/etc/ssl/certs/ca.pem"}).code, 1);
+  EXPECT_EQ(runInRoom({"read", "/etc/passwd"}).code, 0) << "what the spawner wrote itself stays";
 }
 
 TEST_F(Rooms, TheMachineIsReported) {
