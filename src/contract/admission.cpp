@@ -63,6 +63,10 @@ class Judge {
     answer_.notes.push_back(
         {std::move(path), std::move(demand), AdmissionVerdict::kUnmet, "", std::move(why), std::move(remedy)});
   }
+  std::string whyNot(Feature feature, std::string otherwise) const {
+    auto found = machine_.whyNot.find(feature);
+    return found == machine_.whyNot.end() ? std::move(otherwise) : found->second;
+  }
   bool has(Feature feature) const { return machine_.features.contains(feature); }
   bool holds(const char* controller) const { return machine_.controllers.contains(controller); }
 
@@ -80,8 +84,9 @@ class Judge {
 
   void judgeFeature(const AdmissionRule& rule, std::string demand) {
     if (has(*rule.feature)) return met(std::string(rule.path), std::move(demand), std::string(rule.by));
-    lacking(std::string(rule.path), std::move(demand), "this agentd, on this machine, does not give it",
-            std::string(rule.remedy), std::string(rule.substitute));
+    lacking(std::string(rule.path), std::move(demand),
+            whyNot(*rule.feature, "this agentd, on this machine, does not give it"), std::string(rule.remedy),
+            std::string(rule.substitute));
   }
 
   void judgeValue(const std::string& path, const std::string& demand) {
@@ -228,9 +233,15 @@ class Judge {
     limit(path, demand, "memory", "memory.swap.max");
   }
   void disk(const std::string& path, const std::string& demand) {
-    if (has(Feature::kDiskQuota)) return met(path, demand, "a quota");
-    lacking(path, demand, "no bound on disk space holds here", "an agentd with quotas, or remove " + path, "no limit",
-            machine_.allowUnlimited);
+    // Of what it writes in mounts that others use as well nobody keeps count.
+    auto shared = [](const WorkspaceMount& mount) { return mount.mode != MountMode::kReadOnly; };
+    if (path == "compute.disk" && std::ranges::any_of(contract_.workspace.mounts, shared)) {
+      return lacking(path, demand, "what it writes in a workspace mount is not bounded",
+                     "workspace.scratch in its place, or read-only mounts", "no limit", machine_.allowUnlimited);
+    }
+    if (has(Feature::kDiskQuota)) return met(path, demand, "a file system of that size");
+    lacking(path, demand, whyNot(Feature::kDiskQuota, "no bound on disk space holds here"),
+            "a machine that gives it, or remove " + path, "no limit", machine_.allowUnlimited);
   }
 
   bool isPlaced(const ServedModel& model) const {

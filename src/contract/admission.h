@@ -52,6 +52,7 @@ struct ServedModel {
 // What is there, and what root allows. Everything absent by default.
 struct Machine {
   std::set<Feature> features;
+  std::map<Feature, std::string> whyNot;  // of those that are not there, where more is known than that
 
   std::set<std::string>
       controllers;  // cgroup v2 controllers that limits can be set with: "cpu", "memory", "pids", "io"

@@ -93,7 +93,7 @@ constexpr std::array kRules = {
     needs("health.http", Feature::kHealthProbes, "the supervisor", "run.timeout alone", "remove health.http"),
     judged("workspace.scratch"),
     judged("workspace.mounts"),
-    needs("workspace.encrypted", Feature::kEncryptedScratch, "encryption at rest", kNothing,
+    needs("workspace.encrypted", Feature::kEncryptedScratch, "a file system of this run, encrypted (fscrypt)", kNothing,
           "remove workspace.encrypted"),
     needs("network.egress", Feature::kEgressProxy, "the egress proxy", "no way out", "remove network.egress"),
     needs("network.unrestricted", Feature::kOpenNetwork, "the egress proxy, to every public address", "no way out",

@@ -1,29 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Idmapped mounts, overlays, quotas, encryption: of the file systems where the company and the state lie.
 #include <fcntl.h>
-#include <linux/dm-ioctl.h>
-#include <linux/fscrypt.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/quota.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
-#include "base/text.h"
 #include "sandbox/examine.h"
 #include "sandbox/host.h"
 #include "sandbox/idmap.h"
 #include "sandbox/remedies.h"
+#include "sandbox/volume.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -102,75 +94,37 @@ Trial examineOverlay(const Policy& policy) {
           unknown ? remedyForModule("overlay") : "keep the state on ext4, xfs or btrfs, on a kernel of 5.11 or newer"};
 }
 
-struct Place {
-  std::string fileSystem, device, point;
-};
-// The mount that a directory lies on (proc(5), mountinfo: "36 35 98:0 /root /point … - ext4 /dev/x …").
-Place placeOf(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return {};
-  const std::string device = std::to_string(major(info.st_dev)) + ":" + std::to_string(minor(info.st_dev));
-  for (auto line : split(readSetting("/proc/self/mountinfo").value_or(""), '\n')) {
-    auto words = split(line, ' ');
-    auto dash = std::ranges::find(words, "-");
-    if (words.size() < 5 || words[2] != device || words.end() - dash < 3) continue;
-    return {std::string(*(dash + 1)), std::string(*(dash + 2)), std::string(words[4])};
-  }
-  return {};
+// A volume of a few mebibytes, made and mounted as a room's would be, in a mount namespace that ends with the child.
+Outcome tryVolume(const Policy& policy, bool encrypted) {
+  Scratch scratch(policy.stateDir);
+  if (scratch.path.empty()) return {errno, "making a directory in " + policy.stateDir};
+  return tryInChild([&]() -> const char* {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+      return "a mount namespace";
+    const VolumePlan plan{.agent = "doctor", .size = Bytes{8 << 20}, .encrypted = encrypted};
+    auto volume = openVolume(scratch.path + "/files", scratch.path + "/parking", plan);
+    if (volume) return nullptr;
+    static std::string why;  // this process is the trial's alone
+    why = volume.error().what;
+    errno = volume.error().sysErrno == 0 ? EIO : volume.error().sysErrno;
+    return why.c_str();
+  });
 }
 
 Trial examineQuota(const Policy& policy) {
-  const std::string tried = "the project quota of " + policy.stateDir + " was asked for";
-  constexpr int kProject = 2;
-  Fd directory(::open(policy.stateDir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory)
-    return {"disk_quota", "warning", "not tried: there is no " + policy.stateDir, tried, "sudo agentd --prepare"};
-  dqinfo info{};
-  if (::syscall(443 /* quotactl_fd */, directory.get(), QCMD(Q_GETINFO, kProject), 0, &info) == 0)
-    return {"disk_quota", "ok", "the disk space of scratch can be bounded by a project quota", tried, ""};
-  const std::string why = std::strerror(errno);
-  const Place place = placeOf(policy.stateDir);
-  return {"disk_quota", "warning", "no project quota on " + place.point + " (" + place.fileSystem + "): " + why, tried,
-          remedyForQuota(place.fileSystem, place.device, place.point)};
-}
-
-// Whether the kernel maps devices through a cipher.
-bool hasCrypt(std::string& why) {
-  Fd control(::open("/dev/mapper/control", O_RDWR | O_CLOEXEC));
-  alignas(dm_ioctl) std::array<char, 16384> space{};
-  auto* request = reinterpret_cast<dm_ioctl*>(space.data());
-  request->version[0] = DM_VERSION_MAJOR;
-  request->data_size = space.size();
-  request->data_start = sizeof *request;
-  if (!control || ::ioctl(control.get(), DM_LIST_VERSIONS, request) != 0) {
-    why = std::string("the device mapper: ") + std::strerror(errno);
-    return false;
-  }
-  why = "the device mapper has no target called crypt";
-  for (std::size_t at = request->data_start; at + sizeof(dm_target_versions) < space.size();) {
-    const auto* target = reinterpret_cast<const dm_target_versions*>(space.data() + at);
-    if (std::strcmp(target->name, "crypt") == 0) return true;
-    if (target->next == 0) return false;
-    at += target->next;
-  }
-  return false;
-}
-
-// Whether its file system takes a policy of encryption: it has none, and says so.
-bool hasFscrypt(const std::string& path) {
-  Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  fscrypt_get_policy_ex_arg argument{};
-  argument.policy_size = sizeof argument.policy;
-  return ::ioctl(directory.get(), FS_IOC_GET_ENCRYPTION_POLICY_EX, &argument) == 0 || errno == ENODATA;
+  const std::string tried = "a file system of 8 MiB was made in a file and mounted";
+  const Outcome came = tryVolume(policy, false);
+  if (came.worked()) return {"disk_quota", "ok", "the disk space of scratch can be bounded", tried, ""};
+  return {"disk_quota", "warning", "the disk space of scratch cannot be bounded: " + came.why(), tried,
+          remedyForVolumes(whyNoVolumes())};
 }
 
 Trial examineEncryption(const Policy& policy) {
-  const std::string tried = "the device mapper was asked for its targets, the file system for a policy";
-  std::string why;
-  if (hasCrypt(why)) return {"encrypted", "ok", "scratch can be encrypted by dm-crypt", tried, ""};
-  if (hasFscrypt(policy.stateDir)) return {"encrypted", "ok", "scratch can be encrypted by fscrypt", tried, ""};
-  return {"encrypted", "warning", "scratch cannot be encrypted: " + why + ", and no fscrypt", tried,
-          remedyForModule("dm_crypt")};
+  const std::string tried = "the same, with a directory encrypted by fscrypt";
+  const Outcome came = tryVolume(policy, true);
+  if (came.worked()) return {"encrypted", "ok", "scratch can be encrypted", tried, ""};
+  return {"encrypted", "warning", "scratch cannot be encrypted: " + came.why(), tried,
+          remedyForVolumes(whyNoEncryption())};
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ Result<void> openParts(Host& host) {
     AGENTOS_TRY(host.seccomp[which], compileSeccomp((which & 1) != 0, (which & 2) != 0));
   }
   AGENTOS_TRY(host.records, RecordWriter::start());
+  AGENTOS_TRY(host.volumes, VolumeMaker::start(policy.volumeDir, policy.runDir + "/volume"));
   host.networks = std::make_shared<NetPool>(4);
   host.cloner = std::make_unique<Cloner>(host.networks);
   return {};

@@ -18,6 +18,7 @@
 #include "sandbox/record_writer.h"
 #include "sandbox/room_template.h"
 #include "sandbox/slots.h"
+#include "sandbox/volume_maker.h"
 
 namespace agentos::sandbox {
 
@@ -33,6 +34,7 @@ struct Host {
   std::unique_ptr<Slots> slots;
   OwnerMaps ownerMaps{4096};
   std::unique_ptr<RecordWriter> records;
+  std::unique_ptr<VolumeMaker> volumes;
   std::shared_ptr<NetPool> networks;
   std::unique_ptr<Cloner> cloner;
   CpuTurns cpus = CpuTurns::ofThisProcess();

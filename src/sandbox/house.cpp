@@ -96,6 +96,7 @@ Result<Policy> parseHousePolicy(std::string_view text, House& house, Policy poli
   policy.stateDir = stateOf(house);
   policy.logDir = house.prefix + "/var/log/agentd";
   policy.runDir = runOf(house);
+  policy.volumeDir = rootStateOf(house) + "/scratch";
   AGENTOS_TRY(const auto document, documentOf(text, file));
   AGENTOS_TRY(const auto runtime, pathAt(document, file, "runtime"));
   AGENTOS_TRY(auto company, pathAt(document, file, "company"));

@@ -86,4 +86,13 @@ Result<Fd> detachedTree(int source, const TreeOptions& options) {
   return tree;
 }
 
+Result<void> mapOwners(int tree, int ownerMap) {
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_IDMAP;
+  attributes.userns_fd = static_cast<std::uint64_t>(ownerMap);
+  if (::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
+    return failErrno(errno, "mount_setattr (idmapped)");
+  return {};
+}
+
 }  // namespace agentos::sandbox

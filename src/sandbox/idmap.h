@@ -46,4 +46,7 @@ struct TreeOptions {
 // vanishes with the descriptor unless it was moved to a place.
 Result<Fd> detachedTree(int source, const TreeOptions& options);
 
+// Owners of a detached mount that has no map yet.
+Result<void> mapOwners(int tree, int ownerMap);
+
 }  // namespace agentos::sandbox

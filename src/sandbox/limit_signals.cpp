@@ -2,12 +2,16 @@
 #include "sandbox/limit_signals.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <string_view>
 
 #include "base/text.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/room_parts.h"
 
 namespace agentos::sandbox {
 namespace {
@@ -30,6 +34,21 @@ void addTrigger(int group, const char* file, std::string_view trigger, LimitSign
   signals.push_back({kind, std::move(pressure)});
 }
 
+// The scratch of the room, when it is a file system of its own: seen through agent-init, over a restart of the spawner
+// too. Its root is read-only there, so that nothing else can be put in its place.
+void addVolume(const Host& host, int sup, std::vector<LimitSignal>& signals) {
+  auto pids = pidsOf(sup);
+  if (!pids || pids->empty()) return;
+  const std::string path = "/proc/" + std::to_string(pids->front()) + "/root" + kHomeTarget;
+  Fd home(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat inside{}, outside{};
+  if (!home || ::fstat(home.get(), &inside) != 0 || ::stat(host.policy.stateDir.c_str(), &outside) != 0) return;
+  struct statfs system{};
+  if (inside.st_dev == outside.st_dev || ::fstatfs(home.get(), &system) != 0 || system.f_type != EXT4_SUPER_MAGIC)
+    return;
+  signals.push_back({LimitSignal::Kind::kVolume, std::move(home)});
+}
+
 }  // namespace
 
 Result<std::vector<LimitSignal>> openLimitSignals(Host& host, const InstanceId& id) {
@@ -38,6 +57,7 @@ Result<std::vector<LimitSignal>> openLimitSignals(Host& host, const InstanceId& 
   std::vector<LimitSignal> signals;
   if (isSet(pay, "cpu.max", "max")) addTrigger(pay, "cpu.pressure", kCpuTrigger, LimitSignal::Kind::kCpu, signals);
   if (isSet(pay, "io.max", "max")) addTrigger(pay, "io.pressure", kIoTrigger, LimitSignal::Kind::kIo, signals);
+  addVolume(host, groups.sup.get(), signals);
   return signals;
 }
 

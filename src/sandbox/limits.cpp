@@ -162,7 +162,6 @@ Result<Enforcement> applyLimits(const InstanceGroups& groups, const std::set<std
   AGENTOS_CHECK(holdIoWeight(writer, limits));
   AGENTOS_CHECK(holdIoMax(writer, limits, disks, said));
   holdSup(groups.sup.get(), controllers);
-  if (limits.scratchQuota) said.missing.push_back("scratch (no quota on the scratch directory's file system)");
   return said;
 }
 

@@ -81,6 +81,8 @@ PlatformReport reportPlatform(Host& host) {
   auto overlay = tryOverlay();
   report.overlayMounts = idmapped && overlay;
   if (!overlay) report.warnings.push_back("no overlay can be mounted in a room here: " + overlay.error().message());
+  report.noVolumes = whyNoVolumes();
+  report.noEncryption = whyNoEncryption();
   addMachineFacts(report, {"cpu", "io", "memory", "pids"}, mounts.point.value_or(""));
   return report;
 }

@@ -154,6 +154,10 @@ Result<void> checkLimits(const Ceilings& ceilings, Limits& limits) {
     if (bytes && (bytes->count == 0 || bytes->count > (std::uint64_t{1} << 50)))
       return invalid("an io limit of " + std::to_string(bytes->count) + " bytes in a second", "1 byte to 1 PiB");
   }
+  if (limits.scratchQuota &&
+      (limits.scratchQuota->count < (1 << 20) || limits.scratchQuota->count > (std::uint64_t{1} << 44)))
+    return invalid("a scratch of " + std::to_string(limits.scratchQuota->count) + " bytes", "1 MiB to 16 TiB");
+  if (limits.scratchEncrypted && !limits.scratchQuota) return invalid("an encrypted scratch of no size", "a size");
   AGENTOS_CHECK(inRange("processors to see", limits.cpus, 1024));
   if (limits.memoryHigh &&
       (limits.memoryHigh->count < (1 << 20) || limits.memoryHigh->count > (std::uint64_t{1} << 50)))
@@ -288,7 +292,8 @@ Result<void> checkPolicy(const Policy& policy) {
   if (policy.peerUid >= policy.uidFirst && policy.peerUid < end) {
     return bad("agentd's uid " + std::to_string(policy.peerUid) + " lies in the rooms' range", "a user outside it");
   }
-  for (const auto* path : {&policy.stateDir, &policy.logDir, &policy.runDir, &policy.cgroupRoot, &policy.initBinary}) {
+  for (const auto* path :
+       {&policy.stateDir, &policy.logDir, &policy.runDir, &policy.cgroupRoot, &policy.initBinary, &policy.volumeDir}) {
     if (!isPlainPath(*path)) return bad("the path \"" + *path + "\" in the policy", "an absolute path without . or ..");
   }
   for (const auto& rule : policy.mounts) {

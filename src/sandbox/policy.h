@@ -51,9 +51,10 @@ struct Policy {
   std::string stateDir = "/var/lib/agentd";
   std::string logDir = "/var/log/agentd";
   std::string runDir = "/run/agentd";
-  std::string cgroupRoot;    // the keeper's group
-  std::string initBinary;    // agent-init
-  std::string etc = "/etc";  // of which rooms have their part
+  std::string cgroupRoot;                                  // the keeper's group
+  std::string initBinary;                                  // agent-init
+  std::string etc = "/etc";                                // of which rooms have their part
+  std::string volumeDir = "/var/lib/agentd-root/scratch";  // root's own: scratch with a bound
   std::vector<MountRule> mounts;
   Ceilings ceilings;
   bool operator==(const Policy&) const = default;

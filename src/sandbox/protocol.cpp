@@ -92,7 +92,9 @@ void putLimits(Writer& out, const Limits& limits) {
   putOptional(out, limits.scratchQuota, bytes);
 }
 
-bool hasNewerLimits(const Limits& limits) { return limits.memoryHigh || limits.ioMax.any() || limits.cpus; }
+bool hasNewerLimits(const Limits& limits) {
+  return limits.memoryHigh || limits.ioMax.any() || limits.cpus || limits.scratchEncrypted;
+}
 
 void putNewerLimits(Writer& out, const Limits& limits) {
   auto bytes = [&](Bytes value) { out.u64(value.count); };
@@ -103,6 +105,7 @@ void putNewerLimits(Writer& out, const Limits& limits) {
   putOptional(out, limits.ioMax.readOps, number);
   putOptional(out, limits.ioMax.writeOps, number);
   putOptional(out, limits.cpus, number);
+  out.boolean(limits.scratchEncrypted);
 }
 
 Limits getLimits(Reader& in) {
@@ -128,6 +131,7 @@ void getNewerLimits(Reader& in, Limits& limits) {
   limits.ioMax.readOps = getOptional(in, number);
   limits.ioMax.writeOps = getOptional(in, number);
   limits.cpus = getOptional(in, number);
+  limits.scratchEncrypted = in.boolean();
 }
 
 // Bits of a mount's last byte, which was a boolean before there were overlays: both sides of an upgrade read the rest.
@@ -268,6 +272,7 @@ struct ReplyWriter {
     out.strings(report.warnings);
     out.i64(report.realTime.cpus), out.i64(report.realTime.sharePpm), out.string(report.realTime.why);
     out.boolean(report.overlayMounts);
+    out.string(report.noVolumes), out.string(report.noEncryption);
   }
   void operator()(const RoomReply& room) const {
     putIdentity(out, room.identity);
@@ -312,6 +317,7 @@ PlatformReport getPlatform(Reader& in) {
   if (in.more())
     report.realTime.cpus = in.i64(), report.realTime.sharePpm = in.i64(), report.realTime.why = in.string();
   if (in.more()) report.overlayMounts = in.boolean();
+  if (in.more()) report.noVolumes = in.string(), report.noEncryption = in.string();
   return report;
 }
 

@@ -100,13 +100,10 @@ std::string remedyForModule(const std::string& module) {
   return "echo " + module + " | sudo tee /etc/modules-load.d/agentd-" + module + ".conf && sudo modprobe " + module;
 }
 
-std::string remedyForQuota(const std::string& fileSystem, const std::string& device, const std::string& mountPoint) {
-  if (fileSystem == "ext4") {
-    return "with it unmounted: sudo tune2fs -O project,quota -Q prjquota " + device +
-           "; then prjquota among its options in /etc/fstab";
-  }
-  if (fileSystem == "xfs") return "prjquota among the options of " + mountPoint + " in /etc/fstab, and mount it again";
-  return "ext4 or xfs with project quotas at " + mountPoint;
+std::string remedyForVolumes(const std::string& why) {
+  if (why.contains("loop")) return remedyForModule("loop");
+  if (why.contains("e2fsprogs")) return "sudo apt-get install e2fsprogs";
+  return "a kernel with loop devices and ext4 (CONFIG_BLK_DEV_LOOP, CONFIG_EXT4_FS, CONFIG_FS_ENCRYPTION)";
 }
 
 }  // namespace agentos::sandbox

@@ -30,6 +30,6 @@ std::string remedyForSwap(const ReadSetting& read);
 std::string remedyForDeadline(int error, const ReadSetting& read);
 std::string remedyForPressure(int error, const ReadSetting& read);
 std::string remedyForModule(const std::string& module);
-std::string remedyForQuota(const std::string& fileSystem, const std::string& device, const std::string& mountPoint);
+std::string remedyForVolumes(const std::string& why);  // as whyNoVolumes and whyNoEncryption say it
 
 }  // namespace agentos::sandbox

@@ -46,6 +46,7 @@ struct Limits {
   IoMax ioMax;
   std::optional<std::int64_t> cpus;  // processors that the room's programs see and run on
   std::optional<Bytes> scratchQuota;
+  bool scratchEncrypted = false;  // and of this run alone; needs a quota
   bool operator==(const Limits&) const = default;
 };
 
@@ -146,6 +147,8 @@ struct PlatformReport {
   bool idmappedMounts = false;
   std::string kernel;
   std::vector<std::string> warnings;  // one sentence each
+  std::string noVolumes = "not asked",
+              noEncryption = "not asked";  // why a scratch cannot be bounded, encrypted; empty: it can
   RealTimeReport realTime;
   bool overlayMounts = false;
   bool operator==(const PlatformReport&) const = default;

@@ -181,7 +181,7 @@ Result<Fd> openRecordDir(const Host& host, const InstanceId& id) {
 }
 
 Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const InstanceGroups& groups, const Slot& slot,
-                                int recordDir, const Enforcement& said) {
+                                int recordDir, const Enforcement& said, Fd volume) {
   const RoomPlan& plan = allowed.plan;
   RoomParts parts;
   parts.letters = std::string(1, kChildParts);
@@ -202,6 +202,13 @@ Result<RoomParts> makeRoomParts(Host& host, const AllowedPlan& allowed, const In
     if (!fd) return failErrno(errno, "opening the parts of a room");
   }
   for (const auto& entry : allowed.mounts) {
+    if (volume && entry.mount.target == kHomeTarget) {
+      AGENTOS_TRY(int map, host.ownerMaps.find(host.ownerMap(slot.number, kAgentId, entry.owner, entry.group)));
+      AGENTOS_CHECK(mapOwners(volume.get(), map));
+      parts.letters += 'd';
+      parts.fds.push_back(std::move(volume));
+      continue;
+    }
     AGENTOS_TRY(auto mounted, makeMount(host, slot.number, entry));
     parts.letters += mounted.letter;
     if (mounted.tree) parts.fds.push_back(std::move(mounted.tree));

@@ -141,8 +141,10 @@ int Service::untilNextWake() const {
 }
 
 void Service::wait(int milliseconds) {
-  std::vector<pollfd> set = {
-      {listener_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}, {host_.records->readyFd(), POLLIN, 0}};
+  std::vector<pollfd> set = {{listener_.get(), POLLIN, 0},
+                             {signals_.get(), POLLIN, 0},
+                             {host_.records->readyFd(), POLLIN, 0},
+                             {host_.volumes->readyFd(), POLLIN, 0}};
   auto writeToo = [](const Connection& connection) {
     return static_cast<short>(connection.wantsToWrite() ? POLLIN | POLLOUT : POLLIN);
   };
@@ -152,7 +154,7 @@ void Service::wait(int milliseconds) {
   for (const auto& job : jobs_) set.push_back({job->pollFd(), POLLIN, 0});
   if (::poll(set.data(), set.size(), milliseconds) <= 0) return;
   // Handlers add to the lists; what they add is polled the next time.
-  std::size_t at = 3;
+  std::size_t at = 4;
   std::size_t firstSpawn = at + connections, firstJob = firstSpawn + spawns;
   for (std::size_t i = 0; i < spawns; ++i) {
     if (set[firstSpawn + i].revents != 0) spawns_[i]->onReady();
@@ -161,6 +163,7 @@ void Service::wait(int milliseconds) {
     if (set[firstJob + i].revents != 0) jobs_[i]->onReady();
   }
   if (set[2].revents != 0) onRecords();
+  if (set[3].revents != 0) onVolumes();
   for (std::size_t i = 0; i < connections; ++i) {
     if ((set[at + i].revents & POLLOUT) != 0) connections_[i]->flush();
     if ((set[at + i].revents & ~POLLOUT) != 0 && connections_[i]->open()) serve(*connections_[i]);
@@ -341,6 +344,13 @@ void Service::onRecords() {
   for (auto& done : host_.records->takeDone()) {
     auto job = std::ranges::find(spawns_, done.ticket, &SpawnJob::ticket);
     if (job != spawns_.end()) (*job)->onRecord(std::move(done.result));
+  }
+}
+
+void Service::onVolumes() {
+  for (auto& done : host_.volumes->takeDone()) {
+    auto job = std::ranges::find(spawns_, done.ticket, &SpawnJob::ticket);
+    if (job != spawns_.end()) (*job)->onVolume(std::move(done.tree));
   }
 }
 

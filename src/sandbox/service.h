@@ -50,6 +50,7 @@ class Service {
   void adopt(const Request& request, const Answer& answer);
   void onSignals();
   void onRecords();
+  void onVolumes();
   void wakeLate();
   void dropFinished();
   Answer answerTo(std::uint64_t connection, std::uint64_t request);

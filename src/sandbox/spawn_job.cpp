@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -25,6 +26,7 @@ namespace agentos::sandbox {
 namespace {
 
 constexpr std::chrono::seconds kSetUpTime(5);
+constexpr std::chrono::seconds kVolumeTime(12);  // less than agentd waits for an answer
 constexpr std::size_t kMaxWord = 8192;
 
 std::unexpected<Error> failStep(std::string step) {
@@ -78,6 +80,41 @@ SpawnJob::SpawnJob(Host& host, AllowedPlan plan, Answer answer, std::uint64_t ti
       deadline_(std::chrono::steady_clock::now() + kSetUpTime) {}
 
 void SpawnJob::start() {
+  auto ordered = orderVolume();
+  if (!ordered) return giveUp(std::move(ordered).error());
+  if (*ordered) return;
+  if (auto started = tryStart(); !started) giveUp(std::move(started).error());
+}
+
+// True: the room is begun when it is there. A bound that this machine cannot give is said to be missing, as any limit
+// without its controller; encryption is no bound, and nothing takes its place.
+Result<bool> SpawnJob::orderVolume() {
+  const Limits& limits = allowed_.plan.limits;
+  auto home = std::ranges::find(allowed_.mounts, kHomeTarget, [](const auto& entry) { return entry.mount.target; });
+  if (!limits.scratchQuota || home == allowed_.mounts.end()) return false;
+  const std::string why = limits.scratchEncrypted ? whyNoEncryption() : whyNoVolumes();
+  if (!why.empty() && limits.scratchEncrypted)
+    return fail(ErrorCode::kSandboxSetup, "an encrypted scratch: " + why, "a machine that gives it");
+  if (!why.empty()) {
+    noScratch_ = why;
+    return false;
+  }
+  step_ = Step::kVolume;
+  deadline_ = std::chrono::steady_clock::now() + kVolumeTime;
+  host_.volumes->open(ticket_, {.agent = std::string(agentOf(id())),
+                                .size = *limits.scratchQuota,
+                                .encrypted = limits.scratchEncrypted,
+                                .owner = home->owner,
+                                .group = home->group});
+  return true;
+}
+
+void SpawnJob::onVolume(Result<Fd> tree) {
+  if (step_ != Step::kVolume) return;  // given up meanwhile: it goes with its descriptor
+  if (!tree) return giveUp(std::move(tree).error().within("the scratch"));
+  volume_ = *std::move(tree);
+  step_ = Step::kBearing;
+  deadline_ = std::chrono::steady_clock::now() + kSetUpTime;
   if (auto started = tryStart(); !started) giveUp(std::move(started).error());
 }
 
@@ -90,8 +127,17 @@ Result<void> SpawnJob::tryStart() {
   if (allowed_.plan.limits.ioMax.any()) disks = disksOf(filesOf(host_, allowed_));
   AGENTOS_TRY(enforcement_, applyLimits(groups_, host_.controllers, allowed_.plan.limits, disks));
   AGENTOS_CHECK(sayClass());
+  sayScratch();
   AGENTOS_TRY(recordDir_, openRecordDir(host_, id()));
   return {};
+}
+
+void SpawnJob::sayScratch() {
+  const Limits& limits = allowed_.plan.limits;
+  if (!limits.scratchQuota) return;
+  if (!volume_) return enforcement_.missing.push_back("scratch (" + noScratch_ + ")");
+  enforcement_.enforced.push_back("scratch=" + std::to_string(limits.scratchQuota->count));
+  if (limits.scratchEncrypted) enforcement_.enforced.emplace_back("scratch encrypted");
 }
 
 // What is said here and cannot be given when the payload is there refuses the spawn (goWhenReady).
@@ -185,7 +231,8 @@ Result<void> SpawnJob::record() {
 }
 
 Result<void> SpawnJob::sendParts() {
-  AGENTOS_TRY(auto parts, makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get(), enforcement_));
+  AGENTOS_TRY(auto parts,
+              makeRoomParts(host_, allowed_, groups_, slot_, recordDir_.get(), enforcement_, std::move(volume_)));
   std::vector<int> fds;
   fds.reserve(parts.fds.size());
   for (const auto& fd : parts.fds) fds.push_back(fd.get());
@@ -288,7 +335,9 @@ void SpawnJob::onWake() {
     return;
   }
   giveUp(fail(ErrorCode::kTimedOut,
-              step_ != Step::kStarting ? "the room was not built in 5 s" : "agent-init was not ready in 5 s",
+              step_ == Step::kVolume     ? "the scratch was not mounted in 12 s"
+              : step_ != Step::kStarting ? "the room was not built in 5 s"
+                                         : "agent-init was not ready in 5 s",
               "look for a file system that hangs")
              .error());
 }

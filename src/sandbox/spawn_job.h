@@ -21,6 +21,7 @@ class SpawnJob final : public Job {
   // Has the child born; what goes wrong is answered.
   void start();
   void onRecord(Result<void> result);
+  void onVolume(Result<Fd> tree);
 
   int pollFd() const override { return step_ == Step::kDone ? -1 : sync_.get(); }
   LoopTime wakeAt() const override { return deadline_; }
@@ -33,8 +34,9 @@ class SpawnJob final : public Job {
   bool mustBeSwept() const { return failed_ && madeGroups_; }
 
  private:
-  enum class Step : std::uint8_t { kBearing, kBuilding, kStarting, kGone, kDone };
+  enum class Step : std::uint8_t { kVolume, kBearing, kBuilding, kStarting, kGone, kDone };
 
+  Result<bool> orderVolume();
   Result<void> tryStart();
   Result<void> bearChild();
   Result<void> placeChild();
@@ -43,6 +45,7 @@ class SpawnJob final : public Job {
   void letLock();
   Result<void> mapIds();
   void shareProcessors();
+  void sayScratch();
   Result<void> identify();
   Result<void> record();
   Result<void> sendParts();
@@ -63,9 +66,10 @@ class SpawnJob final : public Job {
   Fd sync_, pidfd_;
   std::shared_ptr<Birth> birth_;
   std::vector<Fd> listeners_;
-  Fd recordDir_;
+  Fd recordDir_, volume_;
   ProcessIdentity identity_;
   Enforcement enforcement_;
+  std::string noScratch_ = "no scratch directory in this room";  // why there is no volume
 };
 
 // Field 22 of /proc/<pid>/stat: when the process started, in clock ticks since boot. kNotFound when it is gone.

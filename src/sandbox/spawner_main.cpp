@@ -61,6 +61,7 @@ void define(CLI::App& app, Options& options) {
   app.add_option("--init", options.policy.initBinary, "agent-init (default: beside this program)");
   app.add_option("--etc", options.policy.etc, "the directory that rooms have their part of /etc from");
   app.add_option("--mount", options.mounts, "a tree that rooms may mount from; PATH:rw for writing too (repeatable)");
+  app.add_option("--volumes", options.policy.volumeDir, "where scratch with a bound lies; root's, nobody else's");
   app.add_option("--uid-first", options.policy.uidFirst, "first host uid of the rooms' ranges");
   app.add_option("--uid-rooms", options.policy.slots, "how many ranges of 65536");
   app.add_flag("--examine", options.examine,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agentd/supervisor/machine.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,29 @@ std::set<std::string> tools() {
           "shell.exec", "task.complete", "task.fail", "task.submit", "message.send"};
 }
 
+void addVolumes(const sandbox::PlatformReport& platform, contract::Machine& machine) {
+  const std::pair<Feature, const std::string&> all[] = {{Feature::kDiskQuota, platform.noVolumes},
+                                                        {Feature::kEncryptedScratch, platform.noEncryption}};
+  for (const auto& [feature, why] : all) {
+    if (why.empty()) {
+      machine.features.insert(feature);
+    } else {
+      machine.whyNot[feature] = why;
+    }
+  }
+}
+
+// No room gets a GPU; what is missing first is what is said. The library is the driver's own and not linked.
+std::string whyNoGpu() {
+  static const std::string kWhy = [] {
+    void* library = ::dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (library == nullptr) return "there is no GPU management library here (libnvidia-ml.so.1 of NVIDIA's driver)";
+    ::dlclose(library);
+    return "NVIDIA's management library is here, but this agentd gives no room a GPU";
+  }();
+  return kWhy;
+}
+
 Bytes machineMemory() {
   const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
   return {static_cast<std::uint64_t>(std::max(0L, pages)) * static_cast<std::uint64_t>(std::max(0L, size))};
@@ -34,6 +58,8 @@ contract::Machine machineOf(const sandbox::PlatformReport& platform, const model
   contract::Machine machine;
   machine.features = features();
   if (platform.overlayMounts) machine.features.insert(Feature::kOverlayMounts);
+  addVolumes(platform, machine);
+  machine.whyNot[Feature::kGpu] = whyNoGpu();
   machine.controllers.insert(platform.controllers.begin(), platform.controllers.end());
   if (!machine.controllers.contains("pids")) machine.standIns["pids"] = "RLIMIT_NPROC";
   machine.swapAccounting = machine.controllers.contains("memory");

@@ -11,6 +11,9 @@
 namespace agentos::agentd {
 namespace {
 
+// Of an encrypted scratch without a size: it is made for the run, and takes no more of the disk than is written.
+constexpr Bytes kEncryptedScratch{1ULL << 30};
+
 const std::string kGateway = "http://127.0.0.1:" + std::to_string(kGatewayPort);
 const std::string kProxy = "http://127.0.0.1:" + std::to_string(kProxyPort);
 
@@ -96,7 +99,10 @@ sandbox::Limits limitsOf(const contract::Contract& contract) {
   // As many as its share fills: what sizes a pool of threads by the processors that it sees gets one that fits.
   if (contract.compute.cpu && contract.latency != contract::LatencyClass::kHrt)
     limits.cpus = (contract.compute.cpu->count + 999) / 1000;
-  limits.scratchQuota = contract.workspace.scratch;
+  // All that it writes of its own is its scratch; where that has no size of its own, it is as big as the disk may be.
+  limits.scratchQuota = contract.workspace.scratch ? contract.workspace.scratch : contract.compute.disk;
+  limits.scratchEncrypted = contract.workspace.encrypted;
+  if (limits.scratchEncrypted && !limits.scratchQuota) limits.scratchQuota = kEncryptedScratch;
   return limits;
 }
 

@@ -112,6 +112,8 @@ void Rig::startSpawner(const std::vector<std::pair<std::string, std::string>>& e
                                     group_,
                                     "--init",
                                     init_.empty() ? kBin + "/agent-init" : init_,
+                                    "--volumes",
+                                    dir_ + "/volumes",
                                     "--mount",
                                     dir_ + "/state/scratch:rw",
                                     "--mount",

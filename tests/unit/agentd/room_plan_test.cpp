@@ -114,6 +114,41 @@ TEST(RoomPlan, LimitsAreTheContracts) {
   EXPECT_EQ(limits.memory, Bytes{1 << 30});
   EXPECT_EQ(limits.pids, 512);
   EXPECT_FALSE(limits.cpu);
+  EXPECT_FALSE(limits.cpus);
+  EXPECT_FALSE(limits.scratchQuota);
+}
+
+TEST(RoomPlan, ShowsAsManyProcessorsAsItsShareFills) {
+  Fixture f;
+  f.contract.compute.cpu = MilliCpu{1001};
+  EXPECT_EQ(limitsOf(f.contract).cpus, 2);
+  f.contract.compute.cpu = MilliCpu{1000};
+  EXPECT_EQ(limitsOf(f.contract).cpus, 1);
+  f.contract.latency = contract::LatencyClass::kHrt;
+  EXPECT_FALSE(limitsOf(f.contract).cpus) << "a deadline task cannot be bound to a processor";
+}
+
+TEST(RoomPlan, TheScratchIsBoundedByItsOwnSizeOrTheDisks) {
+  Fixture f;
+  f.contract.compute.disk = Bytes{2 << 20};
+  EXPECT_EQ(limitsOf(f.contract).scratchQuota, Bytes{2 << 20});
+  f.contract.workspace.scratch = Bytes{1 << 20};
+  EXPECT_EQ(limitsOf(f.contract).scratchQuota, Bytes{1 << 20});
+  f.contract.compute.disk.reset(), f.contract.workspace.scratch.reset();
+  f.contract.workspace.encrypted = true;
+  EXPECT_EQ(limitsOf(f.contract).scratchQuota, Bytes{1 << 30}) << "what is made for a run needs some size";
+  EXPECT_TRUE(limitsOf(f.contract).scratchEncrypted);
+}
+
+TEST(RoomPlan, DiskWorkAndWeightsAreTheContracts) {
+  Fixture f;
+  f.contract.compute.memHigh = Bytes{1 << 20};
+  f.contract.compute.cpuWeight = 77;
+  f.contract.compute.ioMax = {Bytes{1}, Bytes{2}, 3, 4};
+  auto limits = limitsOf(f.contract);
+  EXPECT_EQ(limits.memoryHigh, Bytes{1 << 20});
+  EXPECT_EQ(limits.cpuWeight, 77) << "what is written wins over the class";
+  EXPECT_EQ(limits.ioMax, (sandbox::IoMax{Bytes{1}, Bytes{2}, 3, 4}));
 }
 
 // What re-adoption goes by: the contract comes back as it was in force.

@@ -239,6 +239,36 @@ TEST(Admission, HoldsComputeAgainstWhatThereIs) {
   EXPECT_FALSE(admit(load("compute: { swap: 0 }\n"), machine).admitted()) << "no swap is a demand too";
 }
 
+TEST(Admission, BoundsTheDiskOnlyWhereAllOfItIsBounded) {
+  Machine machine = fullMachine();
+  EXPECT_TRUE(admit(load("compute: { disk: 1GiB }\nworkspace: { scratch: 1GiB }\n"), machine).admitted());
+  const std::string mounted = "workspace: { mounts: [{ source: a, target: /a, mode: ";
+  EXPECT_TRUE(admit(load("compute: { disk: 1GiB }\n" + mounted + "ro }] }\n"), machine).admitted());
+  const Admission shared = admit(load("compute: { disk: 1GiB }\n" + mounted + "rw }] }\n"), machine);
+  EXPECT_FALSE(shared.admitted());
+  EXPECT_THAT(shared.rows.at(0).why, HasSubstr("workspace mount is not bounded"));
+  machine.features.erase(Feature::kDiskQuota);
+  machine.whyNot[Feature::kDiskQuota] = "there are no loop devices here";
+  EXPECT_EQ(admit(load("workspace: { scratch: 1GiB }\n"), machine).rows.at(0).why, "there are no loop devices here");
+}
+
+TEST(Admission, SaysWhyAFeatureIsNotThere) {
+  Machine machine = fullMachine();
+  machine.features.erase(Feature::kGpu);
+  machine.whyNot[Feature::kGpu] = "there is no driver";
+  EXPECT_EQ(admit(load("compute: { gpu_mem: 1GiB }\n"), machine).rows.at(0).why, "there is no driver");
+}
+
+TEST(Admission, HoldsTheLimitsOfDiskAndMemoryByTheirControllers) {
+  Machine machine = fullMachine();
+  const std::string body = "compute: { mem_high: 1GiB, cpu_weight: 10, io_max: { read: 1MiB, write_ops: 100 } }\n";
+  EXPECT_TRUE(admit(load(body), machine).admitted());
+  machine.controllers = {"pids"};
+  EXPECT_THAT(verdicts(admit(load(body), machine)),
+              ElementsAre("compute.mem_high unmet", "compute.cpu_weight unmet", "compute.io_max.read unmet",
+                          "compute.io_max.write_ops unmet"));
+}
+
 TEST(Admission, FindsToolsByNameAndPattern) {
   EXPECT_THAT(verdicts(admit(load("capabilities: [fs.*, web.fetch, web.fetsh]\n"), fullMachine())),
               ElementsAre("capabilities met", "capabilities met", "capabilities unmet"));

@@ -80,9 +80,9 @@ TEST(Remedies, DeadlinePressureAndQuotaSayWhatIsMissing) {
   EXPECT_THAT(remedyForDeadline(EBUSY, machine({})), HasSubstr("reserved"));
   EXPECT_THAT(remedyForPressure(ENOENT, machine({})), HasSubstr("psi=1"));
   EXPECT_THAT(remedyForPressure(EPERM, machine({})), HasSubstr("CAP_SYS_RESOURCE"));
-  EXPECT_THAT(remedyForQuota("ext4", "/dev/sda2", "/var"), HasSubstr("tune2fs -O project,quota -Q prjquota /dev/sda2"));
-  EXPECT_THAT(remedyForQuota("xfs", "/dev/sda2", "/var"), HasSubstr("prjquota among the options of /var"));
-  EXPECT_THAT(remedyForQuota("btrfs", "/dev/sda2", "/var"), HasSubstr("ext4 or xfs"));
+  EXPECT_THAT(remedyForVolumes("there are no loop devices here"), HasSubstr("sudo modprobe loop"));
+  EXPECT_EQ(remedyForVolumes("not installed (package e2fsprogs)"), "sudo apt-get install e2fsprogs");
+  EXPECT_THAT(remedyForVolumes(""), HasSubstr("CONFIG_EXT4_FS"));
   EXPECT_THAT(remedyForModule("dm_crypt"), HasSubstr("sudo modprobe dm_crypt"));
 }
 
