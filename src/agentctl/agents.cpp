@@ -78,6 +78,7 @@ const std::vector<Column>& statusRows() {
       {"Memory peak", [](const Json& v) { return bytesOf(v, "exit.memory_peak"); }},
       {"Adopted", [](const Json& v) { return isTrue(v, "adopted") ? "yes, found running by this agentd" : ""; }},
       {"Limits met", limitsMet},
+      {"Open network", field("open_network")},
       {"Enforced", field("enforcement.enforced")},
       {"Substituted", field("enforcement.substituted")},
       {"Not enforced", field("enforcement.missing")},
