@@ -206,6 +206,9 @@ boost::asio::awaitable<Result<InstanceId>> SupervisorImpl::spawn(SpawnRequest re
   co_return id;
 }
 
+// The agent runs already. Its calls wait in the backlog of its listeners, and its end in a pidfd, until this gives the
+// loop back at its first co_await: nothing may be awaited before "instance.started" is in the log, so that it stands
+// before everything else that is told of the run.
 boost::asio::awaitable<void> SupervisorImpl::roomStands(InstancePtr instance, sandbox::SpawnedRoom room) {
   instance->view.process = std::move(room.identity);
   instance->view.enforcement = std::move(room.enforcement);

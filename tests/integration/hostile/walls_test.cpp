@@ -6,7 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "hostile.h"
 
@@ -81,6 +85,28 @@ TEST_F(Walls, ARoomReachesNothingThatTheHostReaches) {
     EXPECT_NE(said.find("not " + name + "."), std::string::npos) << name << "\n" << said;
   EXPECT_EQ(said.find("reached"), std::string::npos) << said;
   endWithNothingLeft();
+}
+
+// An agent runs a moment before agentd knows of it. What it says in that moment is heard, and recorded, after its
+// start.
+TEST_F(Walls, ItsStartStandsBeforeTheFirstThingThatAnAgentSays) {
+  const std::string script =
+      "exec 3<>/dev/tcp/127.0.0.1/4242; printf 'POST /self/mail HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: "
+      "2\\r\\nConnection: close\\r\\n\\r\\n{}' >&3; cat <&3; echo; echo up; exec sleep 1000";
+  const std::vector<std::string> names{"one", "other", "third"};
+  for (const auto& name : names)
+    agentd.contract(name, "capabilities: [task.complete]\nrun: { mode: service, command: [\"/bin/bash\", \"-c\", " +
+                              Json(script).dump() + "] }\n");
+  agentd.start();
+  std::map<std::string, std::int64_t> started;
+  for (const auto& name : names) runningWith(name, "up");
+  for (const auto& event : events("instance.started")) started[event["instance"]] = event["seq"];
+  const auto denied = events("denied");
+  EXPECT_EQ(denied.size(), names.size());
+  for (const auto& event : denied) {
+    ASSERT_TRUE(started.contains(event["instance"])) << event.dump();
+    EXPECT_LT(started[event["instance"]], event["seq"]) << event.dump();
+  }
 }
 
 // Each room has its own 127.0.0.1:4242: who calls is who lives there, whatever a header says.
