@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/roots_path.h"
 #include "company/layout.h"
 
 namespace agentos::agentctl {
@@ -127,32 +128,16 @@ class AsOwner {
   bool active_, held_ = true;
 };
 
-bool isRootsDirectory(const struct stat& info) {
-  return info.st_uid == 0 && ((info.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (info.st_mode & S_ISVTX) != 0);
-}
-
-// Nobody but root can put something else in the place of a part of the path.
-bool isRootsPath(const fs::path& path) {
-  fs::path prefix;
-  for (const auto& part : path.parent_path()) {
-    struct stat info{};
-    prefix /= part;
-    if (::lstat(prefix.c_str(), &info) != 0) return false;
-    if (S_ISLNK(info.st_mode) ? info.st_uid != 0 : !isRootsDirectory(info)) return false;
-  }
-  return true;
-}
-
 // The path leads to the open directory, and nobody but root could have led it elsewhere meanwhile. One look at the last
 // part: a link of root's, or the directory itself.
 bool rootChose(const std::string& directory, const struct stat& opened) {
   std::error_code error;
-  const auto named = fs::absolute(directory, error).lexically_normal(), real = fs::canonical(directory, error);
+  const auto named = fs::absolute(directory, error).lexically_normal();
   struct stat last{};
   if (error || ::lstat(named.c_str(), &last) != 0) return false;
   const bool meant =
       S_ISLNK(last.st_mode) ? last.st_uid == 0 : last.st_dev == opened.st_dev && last.st_ino == opened.st_ino;
-  return meant && isRootsPath(named) && isRootsPath(real);
+  return meant && isRootsPath(named.string());
 }
 
 // The directory itself, made when it is absent.

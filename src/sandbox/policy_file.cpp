@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "base/files.h"
+#include "base/roots_path.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "base/yaml.h"
@@ -230,6 +231,10 @@ Result<std::string> readRootsFile(const std::string& path) {
   }
   if (!S_ISREG(info.st_mode) || info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return wrong("the policy " + path + " is not root's alone", "chown root " + path + " && chmod go-w " + path);
+  }
+  if (!isRootsPath(path)) {  // who can put another file there can put an older one of root's there, too
+    return wrong("a directory on the way to the policy " + path + " is not root's alone",
+                 "keep it where root owns every directory and nobody else may write: ls -ld shows them");
   }
   return readAll(file.get(), 1 << 20);
 }

@@ -126,6 +126,31 @@ TEST_F(OnDisk, AFileThatOthersMayWriteGrantsNothing) {
   EXPECT_THAT(loadHousePolicy(house).error().message(), HasSubstr("not root's alone"));
 }
 
+// A private instance below a directory of somebody else's: they could put any file of root's in the place of this one.
+TEST_F(OnDisk, AFileWhosePlaceIsSomebodyElsesGrantsNothing) {
+  write("company: /none\n");
+  const std::string etc = directory.path() + "/etc";
+  for (const auto& place : {etc, etc + "/agentd"}) {
+    ASSERT_EQ(::chown(place.c_str(), 65534, 65534), 0);
+    EXPECT_THAT(loadHousePolicy(house).error().message(), HasSubstr("on the way to the policy")) << place;
+    ASSERT_EQ(::chown(place.c_str(), 0, 0), 0);
+    ASSERT_EQ(::chmod(place.c_str(), 0777), 0);
+    EXPECT_THAT(loadHousePolicy(house).error().message(), HasSubstr("on the way to the policy")) << place;
+    ASSERT_EQ(::chmod(place.c_str(), 0755), 0);
+    EXPECT_TRUE(loadHousePolicy(house)) << place;
+  }
+}
+
+TEST_F(OnDisk, AFileThatSomebodyElsesLinkLeadsToGrantsNothing) {
+  write("company: /none\n");
+  const std::string link = directory.path() + "/link.yaml";
+  std::filesystem::create_symlink(house.configFile, link);
+  house.configFile = link;
+  EXPECT_TRUE(loadHousePolicy(house)) << "root's own link may lead to it";
+  ASSERT_EQ(::lchown(link.c_str(), 65534, 65534), 0);
+  EXPECT_THAT(loadHousePolicy(house).error().message(), HasSubstr("on the way to the policy"));
+}
+
 // Rooms of the old company go on until agentd itself is started with the new one.
 TEST_F(OnDisk, AReloadKeepsTheCompanyThatHolds) {
   write("company: /none/old\n");
