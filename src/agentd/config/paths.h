@@ -34,6 +34,7 @@ struct Paths {
   std::string socket() const { return run() + "/agentd.sock"; }
   // Where the keeper writes which control group is its own, for the spawner.
   std::string cgroupFile() const { return run() + "/cgroup"; }
+  std::string stopJobFile() const { return run() + "/stop-job"; }  // agentd.service's ExecStop= writes it
   std::string spawnerSocket() const { return run() + "/spawner.sock"; }
 };
 

@@ -8,7 +8,10 @@
 #include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <vector>
 
+#include "base/files.h"
+#include "base/text.h"
 #include "sandbox/service_manager.h"
 
 namespace agentos::agentd {
@@ -84,9 +87,20 @@ std::optional<std::chrono::microseconds> watchdogInterval() {
   return std::chrono::microseconds(patience / 2);
 }
 
-StopCause askStopCause() {
+std::optional<StopCause> stopCauseFrom(std::string_view text, pid_t self) {
+  std::vector<std::string_view> words;
+  for (const auto word : split(text.substr(0, text.find('\n')), ' ')) {
+    if (!word.empty()) words.push_back(word);
+  }
+  if (words.size() < 4 || words[0] != std::to_string(self)) return std::nullopt;
+  return words[3] == "stop" ? StopCause::kStop : StopCause::kRestart;
+}
+
+StopCause askStopCause(const std::string& jobFile) {
   if (std::getenv("NOTIFY_SOCKET") == nullptr)
     return StopCause::kUnmanaged;  // NOLINT(concurrency-mt-unsafe): never set
+  const auto said = readPath(jobFile, 4096);
+  if (const auto cause = said ? stopCauseFrom(*said, ::getpid()) : std::nullopt) return *cause;
   sd_bus* raw = nullptr;
   if (::sd_bus_open_system(&raw) < 0) return StopCause::kUnknown;
   const std::unique_ptr<sd_bus, CloseBus> bus(raw);
@@ -109,7 +123,8 @@ std::string describe(StopCause cause) {
     case StopCause::kSignal:
       return "a signal without a job of systemd's: agents go on, and the unit comes back";
     case StopCause::kUnknown:
-      return "systemd did not say whether this is a stop or a restart (is D-Bus there?): agents go on; "
+      return "systemd did not say whether this is a stop or a restart (the unit's ExecStop= tells, or D-Bus): agents "
+             "go on; "
              "`systemctl stop agentd-agents` ends them";
   }
   return {};

@@ -2,9 +2,12 @@
 // What the daemon tells a service manager, and what it asks of it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agentd/config/config.h"
 
@@ -28,8 +31,12 @@ enum class StopCause : std::uint8_t {
   kSignal,     // no job: somebody's kill(1), and Restart= will bring it back
   kUnknown,    // it could not be asked
 };
-// Asks over D-Bus; waits at most two seconds.
-StopCause askStopCause();
+// From the file that the unit's ExecStop= wrote as root, who needs no D-Bus to ask; else over D-Bus, two seconds at
+// most.
+StopCause askStopCause(const std::string& jobFile);
+// "PID JOB UNIT TYPE STATE": the process that is being stopped, and a line of `systemctl list-jobs`. Nothing when it is
+// about another process (an earlier stop, or nobody wrote it for this one) or has no job.
+std::optional<StopCause> stopCauseFrom(std::string_view text, pid_t self);
 
 // What becomes of the agents. Unless the unit is really stopped they are left to the next agentd; a manager that does
 // not answer is no reason to end anybody's work.

@@ -113,7 +113,8 @@ asio::awaitable<void> Service::stop() {
   StopCause cause = StopCause::kUnmanaged;
   if (!launched) {
     asio::thread_pool pool{1};  // D-Bus may keep us waiting, and the loop must not
-    cause = co_await onPool<StopCause>(pool, askStopCause);
+    cause =
+        co_await onPool<StopCause>(pool, [file = daemon->config().paths.stopJobFile()] { return askStopCause(file); });
   }
   const StopAgents agents = agentsAtStop(daemon->config().stopAgents, cause);
   spdlog::info("stopping: {}", describe(cause));

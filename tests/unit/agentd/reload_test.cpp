@@ -130,6 +130,17 @@ TEST(Credentials, ANameIsLookedUpWhereSystemdPutIt) {
   EXPECT_EQ(config->models.front().keyFile, "credential:key_a") << "no path below /etc/agentd";
 }
 
+TEST(StopCause, IsWhatTheUnitSaidOfThisProcess) {
+  using agentd::stopCauseFrom;
+  EXPECT_EQ(stopCauseFrom("41 1234 agentd.service stop running\n", 41), StopCause::kStop);
+  EXPECT_EQ(stopCauseFrom("41   1234 agentd.service restart running\n", 41), StopCause::kRestart);
+  EXPECT_EQ(stopCauseFrom("41 1234 agentd.service try-restart running", 41), StopCause::kRestart);
+  EXPECT_EQ(stopCauseFrom("40 1234 agentd.service stop running\n", 41), std::nullopt) << "an earlier agentd's";
+  for (const char* text : {"", "41", "41 \n", "41 No jobs\n", " 1234 agentd.service stop running"}) {
+    EXPECT_EQ(stopCauseFrom(text, 41), std::nullopt) << text;
+  }
+}
+
 TEST(StopCause, OnlyAStopEndsAgents) {
   using agentd::agentsAtStop;
   for (const auto cause : {StopCause::kStop, StopCause::kUnmanaged}) {
