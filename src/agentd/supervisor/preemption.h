@@ -43,6 +43,8 @@ class Preemption {
   std::optional<BootTime> nextLook() const;
 
   void preempted(const InstanceId& id, BootTime now) { frozen_[id] = now; }
+  // By an earlier agentd: nobody knows when the pressure was, so it is taken to be now.
+  void found(const InstanceId& id, BootTime now) { frozen_[id] = lastPressure_ = now; }
   void relieved(const InstanceId& id, BootTime now);
   void forget(const InstanceId& id);  // it has ended, or a person has taken it over
   std::size_t count() const { return frozen_.size(); }

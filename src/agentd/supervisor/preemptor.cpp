@@ -44,7 +44,7 @@ void Preemptor::onPressure(Pressure pressure) {
 }
 
 void Preemptor::takeOver(const InstanceId& id) {
-  state_.preempted(id, clock_.bootNow());
+  state_.found(id, clock_.bootNow());
   arm();
 }
 
