@@ -5,7 +5,8 @@
 . /vm/lib.sh
 
 programs=/usr/local/lib/agentd-test
-printf 'preempt: { cpu: 600ms, calm: 3s, longest: 20s }\n' >> /etc/agentd/agentd.yaml
+sed -i 's/^  #cpu: 1s/  cpu: 600ms/; s/^  #calm: 10s/  calm: 3s/; s/^  #longest: 1m/  longest: 20s/' /etc/agentd/agentd.yaml
+is "keys that were set" 3 "$(grep -cE '^  (cpu: 600ms|calm: 3s|longest: 20s)' /etc/agentd/agentd.yaml)"
 must systemctl restart agentd
 eventually 60 ready
 group_of() { find /sys/fs/cgroup -type d -name "$1"; }
