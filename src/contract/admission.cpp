@@ -335,7 +335,8 @@ class Judge {
         lacking(here, demand, "root's policy does not open " + mount.source,
                 "root's policy, or a path beneath the company", "");
       } else if (mount.mode == MountMode::kOverlay && !has(Feature::kOverlayMounts)) {
-        lacking(here, demand, "this agentd has no overlay mounts", "mode: ro or rw", "a read-only mount");
+        lacking(here, demand, whyNot(Feature::kOverlayMounts, "this agentd has no overlay mounts"), "mode: ro or rw",
+                "a read-only mount");
       } else {
         met(here, demand, mount.mode == MountMode::kOverlay ? "an overlay" : "a bind mount");
       }

@@ -57,7 +57,12 @@ contract::Machine machineOf(const sandbox::PlatformReport& platform, const model
                             const PolicyConfig& policy) {
   contract::Machine machine;
   machine.features = features();
-  if (platform.overlayMounts) machine.features.insert(Feature::kOverlayMounts);
+  if (platform.overlayMounts) {
+    machine.features.insert(Feature::kOverlayMounts);
+  } else {
+    machine.whyNot[Feature::kOverlayMounts] =
+        "no overlay can be mounted in a room here (agentctl system info says why)";
+  }
   addVolumes(platform, machine);
   machine.whyNot[Feature::kGpu] = whyNoGpu();
   machine.controllers.insert(platform.controllers.begin(), platform.controllers.end());

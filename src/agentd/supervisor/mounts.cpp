@@ -84,13 +84,18 @@ Result<std::vector<RoomMount>> makeMounts(const RoomInput& input) {
   std::size_t overlays = 0;
   for (const auto& wanted : input.contract.workspace.mounts) {
     AGENTOS_TRY(auto mount, workspaceMount(input.company, wanted));
-    if (wanted.mode == contract::MountMode::kOverlay) {
+    if (wanted.mode == contract::MountMode::kOverlay && input.overlays) {
       const std::string own = input.paths.overlays() + "/" + input.id.str() + "/" + std::to_string(overlays++);
       mount.source = own + "/base", mount.layers = own + "/layers";
     }
     mounts.push_back(std::move(mount));
   }
   return mounts;
+}
+
+bool wantsOverlays(const contract::Contract& contract) {
+  return std::ranges::any_of(contract.workspace.mounts,
+                             [](const auto& mount) { return mount.mode == contract::MountMode::kOverlay; });
 }
 
 Result<std::vector<OverlayTree>> overlayTrees(const contract::Contract& contract, const company::Company* company) {

@@ -30,12 +30,14 @@ struct RoomInput {
   Bytes logRotateAt;
   std::int64_t logKeep = 4;
   std::string launchRecord;
+  bool overlays = true;  // false: a mount of mode overlay is a read-only one, which admission said
 };
 
 // kNotFound, kPathEscapes… for a mount whose source is not as the contract needs it.
 Result<sandbox::RoomPlan> makeRoomPlan(const RoomInput& input);
 
 Result<std::vector<sandbox::RoomMount>> makeMounts(const RoomInput& input);
+bool wantsOverlays(const contract::Contract& contract);
 // The mounts of mode overlay, with their sources as the host has them. In the plan the source of each is its snapshot.
 Result<std::vector<OverlayTree>> overlayTrees(const contract::Contract& contract, const company::Company* company);
 std::vector<std::pair<std::string, std::string>> makeEnvironment(const RoomInput& input);

@@ -49,8 +49,10 @@ Fate fateOf(const Instance& ended) {
 }  // namespace
 
 asio::awaitable<Result<void>> SupervisorImpl::makeOverlays(InstancePtr instance) {
+  if (!wantsOverlays(*instance->contract)) co_return Result<void>();
+  // Substituted by a read-only mount, where the contract is flexible.
+  if (!settings_.machine().features.contains(contract::Feature::kOverlayMounts)) co_return Result<void>();
   AGENTOS_CO_TRY(auto trees, overlayTrees(*instance->contract, parts_.company));
-  if (trees.empty()) co_return Result<void>();
   if (parts_.overlays == nullptr) co_return fail(ErrorCode::kUnavailable, "there is nobody to keep overlays");
   auto made = co_await parts_.overlays->make(instance->id(), instance->view.task, std::move(trees));
   if (!made) co_return std::unexpected(std::move(made).error());

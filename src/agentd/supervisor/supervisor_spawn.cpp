@@ -132,6 +132,8 @@ Result<void> SupervisorImpl::claimTask(const SpawnRequest& request, Instance& in
 }
 
 Result<sandbox::RoomPlan> SupervisorImpl::planFor(const Instance& instance) const {
+  const bool overlays =
+      wantsOverlays(*instance.contract) && settings_.machine().features.contains(contract::Feature::kOverlayMounts);
   return makeRoomPlan(RoomInput{.id = instance.id(),
                                 .contract = *instance.contract,
                                 .paths = settings_.paths,
@@ -141,7 +143,8 @@ Result<sandbox::RoomPlan> SupervisorImpl::planFor(const Instance& instance) cons
                                 .trace = instance.view.trace,
                                 .logRotateAt = settings_.logRotateAt,
                                 .logKeep = settings_.logKeep,
-                                .launchRecord = launchLine(instance)});
+                                .launchRecord = launchLine(instance),
+                                .overlays = overlays});
 }
 
 // No run that the audit log does not know of: where its first event cannot be written, nothing else is either.
