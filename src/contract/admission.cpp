@@ -235,7 +235,8 @@ class Judge {
   void disk(const std::string& path, const std::string& demand) {
     // Of what it writes in mounts that others use as well nobody keeps count.
     auto shared = [](const WorkspaceMount& mount) { return mount.mode != MountMode::kReadOnly; };
-    if (path == "compute.disk" && std::ranges::any_of(contract_.workspace.mounts, shared)) {
+    if (path == "compute.disk" && !has(Feature::kMountQuota) &&
+        std::ranges::any_of(contract_.workspace.mounts, shared)) {
       return lacking(path, demand, "what it writes in a workspace mount is not bounded",
                      "workspace.scratch in its place, or read-only mounts", "no limit", machine_.allowUnlimited);
     }

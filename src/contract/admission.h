@@ -20,6 +20,7 @@ enum class Feature : std::uint8_t {
   kSloWatch,           // class.slo is measured
   kGpu,                // compute.gpu_mem
   kDiskQuota,          // compute.disk, workspace.scratch as bounds that hold
+  kMountQuota,         // compute.disk for what is written in workspace mounts, too
   kOverlayMounts,      // workspace.mounts with mode overlay
   kEncryptedScratch,   // workspace.encrypted
   kEgressProxy,        // network.egress with entries

@@ -242,6 +242,7 @@ TEST(Admission, HoldsComputeAgainstWhatThereIs) {
 TEST(Admission, BoundsTheDiskOnlyWhereAllOfItIsBounded) {
   Machine machine = fullMachine();
   EXPECT_TRUE(admit(load("compute: { disk: 1GiB }\nworkspace: { scratch: 1GiB }\n"), machine).admitted());
+  machine.features.erase(Feature::kMountQuota);
   const std::string mounted = "workspace: { mounts: [{ source: a, target: /a, mode: ";
   EXPECT_TRUE(admit(load("compute: { disk: 1GiB }\n" + mounted + "ro }] }\n"), machine).admitted());
   const Admission shared = admit(load("compute: { disk: 1GiB }\n" + mounted + "rw }] }\n"), machine);
