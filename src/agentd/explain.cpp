@@ -23,7 +23,7 @@ Explanation ofRunning(const InstanceView& view) {
   }
   if (!view.ready)
     return because("not_ready", "it runs, and has not been heard of yet",
-                   "its first heartbeat, or a probe that succeeds");
+                   "its first heartbeat");
   return because("running", "it runs");
 }
 

@@ -5,16 +5,6 @@
 #include <utility>
 
 namespace agentos::agentd {
-namespace {
-
-constexpr Nanoseconds kProbeEvery = std::chrono::seconds(30);  // without health.heartbeat to say it
-
-bool isProbed(const contract::Contract& contract) {
-  return !contract.health.exec.empty() || !contract.health.http.empty();
-}
-
-}  // namespace
-
 Nanoseconds StoppableSpan::left(BootTime now) const {
   return due_ ? std::max(Nanoseconds(1), Nanoseconds(*due_ - now)) : left_;
 }
@@ -35,12 +25,9 @@ void StoppableSpan::restart(BootTime now) {
 
 Health healthOf(const contract::Contract& contract) {
   Health health;
-  const bool probed = isProbed(contract);
-  // The heartbeat of a contract with probes is how often it is asked.
-  if (contract.health.heartbeat && !probed) health.beat = StoppableSpan(*contract.health.heartbeat);
-  if (probed) health.probe = StoppableSpan(contract.health.heartbeat.value_or(kProbeEvery));
+  if (contract.health.heartbeat) health.beat = StoppableSpan(*contract.health.heartbeat);
   if (contract.run.noProgress) health.progress = StoppableSpan(*contract.run.noProgress);
-  health.ready = !health.beat.watched() && !health.probe.watched();
+  health.ready = !health.beat.watched();
   return health;
 }
 
@@ -58,7 +45,7 @@ bool countBeat(Health& health, Timestamp now) {
 }
 
 std::string_view wordOf(const Health& health) {
-  if (!health.beat.watched() && !health.probe.watched()) return "unwatched";
+  if (!health.beat.watched()) return "unwatched";
   if (health.misses > 0) return "unhealthy";
   return health.ready ? "healthy" : "starting";
 }

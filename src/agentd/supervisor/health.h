@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a hung agent is noticed: by heartbeats or probes that do not come, or by a run that gets nowhere. Pure; the
+// How a hung agent is noticed: by heartbeats that do not come, or by a run that gets nowhere. Pure; the
 // supervisor keeps the alarms.
 #pragma once
 
@@ -34,10 +34,10 @@ class StoppableSpan {
 
 // Of one instance.
 struct Health {
-  StoppableSpan beat, probe, progress;
+  StoppableSpan beat, progress;
   std::int64_t misses = 0;        // in a row
   bool ready = false;             // it has been heard of, or nothing is watched
-  std::optional<Timestamp> last;  // when it was last heard of, or a probe succeeded
+  std::optional<Timestamp> last;  // when it was last heard of
   std::string detail;             // of the last miss
 };
 

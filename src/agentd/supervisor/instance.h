@@ -24,7 +24,7 @@ enum class EndCause : std::uint8_t {
   kKilled = 2,
   kTimedOut = 3,
   kShutdown = 4,
-  kHung = 5,         // missed its heartbeats or probes
+  kHung = 5,         // missed its heartbeats
   kNoProgress = 6,   // run.no_progress
   kHalted = 7,       // by a global halt that kills
   kParentEnded = 8,  // supervise.parent

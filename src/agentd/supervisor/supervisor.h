@@ -60,7 +60,7 @@ struct InstanceView {
   bool preempted = false;            // paused, and by agentd: it gives way under pressure
   bool ready = true;                 // heard of, or nothing is watched
   std::string health = "unwatched";  // "starting", "healthy", "unhealthy": health.h
-  std::int64_t misses = 0;           // heartbeats or probes, in a row
+  std::int64_t misses = 0;           // heartbeats, in a row
   std::optional<Timestamp> lastHeard;
 };
 

@@ -124,7 +124,7 @@ void SupervisorImpl::keepHealthSometimes(Instance& instance, const StoppableSpan
 
 void SupervisorImpl::keepHealth(Instance& instance) {
   const Health& health = instance.health;
-  if (!healthTable_ || !(health.beat.watched() || health.probe.watched() || health.progress.watched())) return;
+  if (!healthTable_ || !(health.beat.watched() || health.progress.watched())) return;
   instance.healthKept = parts_.clock.bootNow();
   if (auto kept = healthTable_->save(instance.id(), health); !kept)
     spdlog::warn("{}: its health: {}", instance.id().str(), kept.error().message());
