@@ -153,8 +153,8 @@ TEST(Protocol, ForeignVersionsKindsAndIdsAreRefused) {
 }
 
 TEST(Protocol, EveryReplyComesBackAsItWas) {
-  PlatformReport report{"hybrid", "/sys/fs/cgroup/x", {"memory", "pids"}, 7, true,
-                        "6.1",    {"a sentence"},     {2, 600'000, "why"}};
+  PlatformReport report{"hybrid",          "/sys/fs/cgroup/x", {"memory", "pids"}, 7, true, "6.1", {"a sentence"},
+                        "no loop devices", "no cryptsetup",    {2, 600'000, "why"}};
   RoomReply room{{77, 99, "boot", 42, 3}, {{"memory.max=1"}, {"pids by"}, {"cpu (no)"}}, 2};
   std::vector<LiveRoom> rooms = {{kId, 5, true, 12}, {kId, 0, false, 0}};
   auto round = [](ReplyBody body) {
