@@ -166,9 +166,8 @@ const TextRule kLineRule = {"one line of text", R"(^\S(.*\S)?$)", 200, line};
 const TextRule kFreeTextRule = {"a text", R"(\S)", 4096, freeText};
 const TextRule kSecretRule = {"the name of a systemd credential: letters, digits and . _ -",
                               R"(^[A-Za-z0-9_][A-Za-z0-9_.-]*$)", 128, secret};
-const TextRule kEgressRule = {
-    "host:port or *.host:port, such as api.github.com:443", "^" AGENTOS_HOST(R"(\[[0-9A-Fa-f:.]+\])") ":[1-9][0-9]{0,4}$",
-    260, egress};
+const TextRule kEgressRule = {"host:port or *.host:port, such as api.github.com:443",
+                              "^" AGENTOS_HOST(R"(\[[0-9A-Fa-f:.]+\])") ":[1-9][0-9]{0,4}$", 260, egress};
 const TextRule kEgressHostRule = {"a host such as api.github.com, *. and a name, or an address",
                                   "^" AGENTOS_HOST("[0-9A-Fa-f:.]+") "$", 253, egressHost};
 const TextRule kMethodRule = {"a method such as GET", "^[A-Z]+$", 32, method};

@@ -23,6 +23,7 @@ namespace {
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr auto kOutOfDescriptors = std::chrono::milliseconds(100);
 constexpr auto kBurst = std::chrono::milliseconds(50);  // what a rate lets through at once
+constexpr std::size_t kAlways = 8;                      // calls of a room that find a place when all are taken
 constexpr std::size_t kMostTold = 64;                   // different refusals of one run that are events
 using Listener = asio::posix::stream_descriptor;
 using Steady = std::chrono::steady_clock;
@@ -124,6 +125,7 @@ void Door::leave(Session* session) {
 }
 
 bool Door::isFull() const {
+  if (sessions_.size() < kAlways) return false;  // other rooms' calls keep nobody out
   return sessions_.size() >= shared_->parts.connectionsPerRoom || shared_->connections >= shared_->parts.connections;
 }
 

@@ -208,6 +208,7 @@ asio::awaitable<Allowed<std::vector<IpAddress>>> Session::findAddresses() {
     found.push_back(*literal);
   } else {
     auto resolved = co_await door_->shared().parts.resolver.resolve(head_.host);
+    if (gone_) co_return found;
     if (!resolved) {
       const bool late = resolved.error().code == ErrorCode::kTimedOut;
       co_return std::unexpected(Refusal{late ? 504 : 502, "unresolved", std::move(resolved).error(), {}});

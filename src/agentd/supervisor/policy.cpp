@@ -25,7 +25,8 @@ bool reachesOnly(const std::vector<std::string>& patterns, const contract::Egres
   if (!host) return false;
   const std::string target = (wild ? "\x01.\x01." : "") + bracketed(*host) + ":" + std::to_string(rule.port);
   return std::ranges::any_of(patterns, [&](std::string pattern) {
-    std::ranges::transform(pattern, pattern.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::ranges::transform(pattern, pattern.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return matchesPattern(pattern, target);
   });
 }

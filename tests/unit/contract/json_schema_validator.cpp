@@ -103,8 +103,8 @@ Findings validateCombined(const Json& schema, const Json& instance, const std::s
 
 Findings validate(const Json& schema, const Json& instance, const std::string& at) {
   static constexpr std::array<std::string_view, 15> kElsewhere = {
-      "$schema",       "title",   "description", "default", "properties", "additionalProperties",
-      "propertyNames", "items",   "allOf",       "not",     "if",         "then",
+      "$schema",       "title",    "description", "default", "properties", "additionalProperties",
+      "propertyNames", "items",    "allOf",       "not",     "if",         "then",
       "$id",           "examples", "anyOf"};
   Findings all;
   for (const auto& [keyword, value] : schema.items()) {
