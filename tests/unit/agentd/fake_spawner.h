@@ -182,7 +182,7 @@ class FakeSpawner final : public sandbox::Spawner {
   }
   // Out-of-band data wakes as a trigger does: POLLPRI.
   void press(std::size_t which) { (void)::send(pressureEnds[which].get(), "!", 1, MSG_OOB | MSG_NOSIGNAL); }
-  bool tellsPressure = true;
+  bool tellsPressure = false;
   sandbox::PressureAsk pressureAsked;
   std::array<Fd, 2> pressureEnds;
 
