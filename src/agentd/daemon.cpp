@@ -317,7 +317,6 @@ Result<void> Daemon::makeApi() {
   services.overlays = changeControl();
   services.egress = [this](const InstanceId& id) { return egress_->view(id); };
   services.supervision = supervisionControl();
-  services.egress = [this](const InstanceId& id) { return egress_->view(id); };
   services.systemInfo = [this] { return systemInfo(); };
   services.reload = [this](std::string actor) { return reload(std::move(actor)); };
   services.notReady = [this] { return notReady_; };
