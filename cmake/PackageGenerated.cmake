@@ -29,8 +29,8 @@ agentos_generated(changelog.gz DESTINATION ${doc}
 # The manual. A page of agentctl is what the tree of commands says, and what man/ has to add under the same name.
 find_program(SCDOC scdoc)
 if(SCDOC)
-  set(manual_agentctl spawn ps status inspect pause resume stop kill restart wait logs events contract company task msg cycle model
-      cost audit system completion)
+  set(manual_agentctl spawn ps status inspect pause resume stop kill restart wait explain dead logs events contract company diff
+      commit discard task msg cycle model cost audit system completion)
   function(agentos_manual page section)  # agentos_manual(agentctl-task 1 COMMAND …): COMMAND prints the scdoc
     set(extra "${PROJECT_SOURCE_DIR}/man/${page}.${section}.more.scd")
     set(file "${generated}/${page}.${section}.gz")

@@ -184,10 +184,11 @@ void addTaskCommands(Command& root) {
            "show", "Show one task", [shown](Session& session) { return show(session, *shown); }, Names::kTasks)
       .argument("ID", *shown, "its id");
   auto compared = std::make_shared<std::string>();
-  group.verb(
-           "diff", "What the run of a task in review changed in its overlays",
-           [compared](Session& session) { return showChanges(session, pathOf("/v1/tasks", {*compared, "changes"})); },
-           Names::kTasks)
+  group
+      .verb(
+          "diff", "What the run of a task in review changed in its overlays",
+          [compared](Session& session) { return showChanges(session, pathOf("/v1/tasks", {*compared, "changes"})); },
+          Names::kTasks)
       .argument("ID", *compared, "its id");
   addMove(group, "promote", "From the backlog into the queue");
   addMove(group, "demote", "From the queue into the backlog");

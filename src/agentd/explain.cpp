@@ -21,9 +21,7 @@ Explanation ofRunning(const InstanceView& view) {
     told.details["misses"] = view.misses;
     return told;
   }
-  if (!view.ready)
-    return because("not_ready", "it runs, and has not been heard of yet",
-                   "its first heartbeat");
+  if (!view.ready) return because("not_ready", "it runs, and has not been heard of yet", "its first heartbeat");
   return because("running", "it runs");
 }
 

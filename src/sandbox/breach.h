@@ -17,6 +17,8 @@ namespace agentos::sandbox {
 #ifdef AGENTOS_BREACHES
 
 inline constexpr std::string_view kBreachVariable = "AGENTOS_BREACH=";
+// Tells such a copy from what is shipped, however much of the variable's name the compiler has taken apart.
+[[gnu::used, gnu::retain]] inline constexpr char kBreachMark[] = "AGENTOS_BREACH leaves walls out of this program";
 
 // The whole "AGENTOS_BREACH=seccomp,user"; null when every wall stands.
 inline char* breachVariable() {

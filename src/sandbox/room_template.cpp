@@ -59,7 +59,7 @@ constexpr std::array kRootNames = {"bin", "sbin", "lib", "lib32", "lib64", "libx
 // What everybody may read and a room has no business with; and what only the host's root may, who is nobody in a room,
 // a second time. What is there to be written (sysrq-trigger, sys) is root's alone.
 constexpr std::array kMasked = {"proc/keys",  "proc/key-users",  "proc/kallsyms",      "proc/interrupts",
-                              "proc/kcore", "proc/timer_list", "proc/latency_stats", "proc/sched_debug"};
+                                "proc/kcore", "proc/timer_list", "proc/latency_stats", "proc/sched_debug"};
 
 Result<void> writeOwn(int target) {
   for (const auto& file : kWritten) {

@@ -50,8 +50,7 @@ class RealAgents : public testing::Test {
     runProgram({"/bin/chown", "--reference=" + agentd.company(), agentd.company() + "/products", workspace_});
     std::ofstream(agentd.prefix() + "/etc/agentd/script.yaml") << "models: [scripted/default]\nrules:\n" << script;
     agentd.config("stop: { grace: 500ms }\npolicy: { allow_unlimited_without_controllers: true, mounts: [" + programs +
-                  "] }\nmodels: [{ driver: scripted, script: " + agentd.prefix() +
-                  "/etc/agentd/script.yaml }]\n");
+                  "] }\nmodels: [{ driver: scripted, script: " + agentd.prefix() + "/etc/agentd/script.yaml }]\n");
   }
 
   std::string contractOf(const std::string& programs, const Json& command, const std::string& env) {

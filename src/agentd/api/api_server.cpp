@@ -65,8 +65,8 @@ Result<std::unique_ptr<ApiServer>> ApiServer::make(ApiServices services) {
   const ApiServices& api = parts->services;
   AGENTOS_TRY(parts->idempotency, Idempotency::make(api.db, api.clock));
   http::Router plain;
-  for (auto add :
-       {addAgentRoutes, addChangeRoutes, addLogRoutes, addTaskRoutes, addWorkRoutes, addAuditRoutes, addEventRoutes, addSupervisionRoutes, addSystemRoutes})
+  for (auto add : {addAgentRoutes, addChangeRoutes, addLogRoutes, addTaskRoutes, addWorkRoutes, addAuditRoutes,
+                   addEventRoutes, addSupervisionRoutes, addSystemRoutes})
     add(plain, api);
   for (http::Route route : plain.routes()) {
     if (route.method == "POST") route.handler = parts->idempotency->wrap(std::move(route.handler));

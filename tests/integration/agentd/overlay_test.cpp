@@ -20,7 +20,10 @@ class Changes : public testing::Test {
     agentd.start();
     fs::create_directories(agentd.company() + "/products/shop/sub");
     write("kept", "kept\n"), write("changed", "before\n"), write("gone", "gone\n"), write("sub/inner", "inner\n");
-    std::system(("chown -R --reference=" + agentd.company() + " " + agentd.company() + "/products").c_str());
+    giveToCompany(agentd.company() + "/products");
+  }
+  void giveToCompany(const std::string& tree) {
+    EXPECT_EQ(runProgram({"/bin/chown", "-R", "--reference=" + agentd.company(), tree}).status, 0);
   }
   std::string shop(const std::string& name) { return agentd.company() + "/products/shop/" + name; }
   void write(const std::string& name, const std::string& text) { std::ofstream(shop(name)) << text; }
@@ -140,7 +143,7 @@ TEST_F(Changes, HeldOnesOutliveTheDaemonAndAcceptedOnesAreGoneOnWith) {
   std::ofstream(file) << run.dump();
   // And one whose run nobody knows.
   fs::create_directories(place() + "/maker.zzzzzz/0/base");
-  std::system(("chown -R --reference=" + agentd.company() + " " + place()).c_str());
+  giveToCompany(place());
   agentd.start();
   EXPECT_TRUE(eventually([&] { return isAfter(); })) << agentd.log();
   EXPECT_TRUE(eventually([&] { return nothingKept(); }));

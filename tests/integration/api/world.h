@@ -128,13 +128,13 @@ class World : public testing::Test {
                              {"changes", {{{"change", "deleted"}, {"path", "a"}, {"type", "file"}, {"size", 1}}}},
                              {"refused", Json::array()},
                              {"conflicts", {{{"path", "a"}, {"why", "is gone"}}}}}}}};
-    services.overlays = ChangeControl{
-        .show = [changes](InstanceId) -> asio::awaitable<Result<Json>> { co_return changes; },
-        .commit = [](InstanceId id, std::string) -> asio::awaitable<Result<Json>> {
-          co_return Json{{"id", id.str()}, {"committed", true}, {"changes", 1}};
-        },
-        .discard = [](const InstanceId&, const std::string&) -> Result<void> { return {}; },
-        .heldFor = [](const TaskId&) { return InstanceId::parse("maker.aaaaaa").value(); }};
+    services.overlays =
+        ChangeControl{.show = [changes](InstanceId) -> asio::awaitable<Result<Json>> { co_return changes; },
+                      .commit = [](InstanceId id, std::string) -> asio::awaitable<Result<Json>> {
+                        co_return Json{{"id", id.str()}, {"committed", true}, {"changes", 1}};
+                      },
+                      .discard = [](const InstanceId&, const std::string&) -> Result<void> { return {}; },
+                      .heldFor = [](const TaskId&) { return InstanceId::parse("maker.aaaaaa").value(); }};
     services.systemInfo = [] { return Json{{"cgroups", "hybrid"}}; };
     services.reload = [](std::string) -> boost::asio::awaitable<Result<Json>> {
       co_return Json{{"added", Json::array()}};

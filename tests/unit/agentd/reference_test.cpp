@@ -19,8 +19,9 @@ namespace {
 auto valuesOf(const Config& c) {
   return std::tuple(c.user, c.company, c.runtime, c.contracts, c.socketMode, c.socketGroup, c.adminGroup, c.logFormat,
                     c.logLevel, c.models.size(), c.prices.size(), c.policy.allowUnlimitedWithoutControllers,
-                    c.policy.programs, c.policy.mounts, c.policy.egress, c.policy.egressPrivate, c.policy.secrets, c.stopAgents, c.stopGrace,
-                    c.concurrentCycles, c.recordsKept, c.logRotateAt.count, c.logKeep, c.startServices);
+                    c.policy.programs, c.policy.mounts, c.policy.egress, c.policy.egressPrivate, c.policy.secrets,
+                    c.stopAgents, c.stopGrace, c.concurrentCycles, c.recordsKept, c.logRotateAt.count, c.logKeep,
+                    c.startServices);
 }
 
 Config load(const std::string& text) {

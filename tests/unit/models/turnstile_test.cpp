@@ -43,8 +43,8 @@ class Line : public ::testing::Test {
     settle();
   }
 
+  Turnstile turnstile{1};  // outlives who waits for it, and they go with io
   asio::io_context io;
-  Turnstile turnstile{1};
   std::vector<std::string> words;
   std::vector<std::unique_ptr<Turnstile::Pass>> held;
 };
