@@ -267,11 +267,18 @@ void SpawnJob::onReady() {
   Packet packet = **std::move(received);
   char letter = packet.bytes.empty() ? '\0' : packet.bytes[0];
   if (step_ == Step::kBearing && letter == kChildBorn) {
-    if (auto going = onBorn(); !going) giveUp(std::move(going).error());
+    if (auto going = onBorn(); !going) giveUp(lastWordsOr(std::move(going).error()));
     return;
   }
   if (step_ == Step::kBuilding && letter == kChildBuilt) return onBuilt(packet);
   onWord(letter, packet.bytes);
+}
+
+// A child that ended meanwhile takes nothing more; why it ended lies in the socket.
+Error SpawnJob::lastWordsOr(Error error) {
+  auto last = receivePacket(sync_.get(), kMaxWord, kMaxListeners);
+  if (!last || !*last || !(*last)->bytes.starts_with(kChildFailed)) return error;
+  return childError(std::string_view((*last)->bytes).substr(1));
 }
 
 void SpawnJob::onBuilt(Packet& packet) {

@@ -52,6 +52,7 @@ class SpawnJob final : public Job {
   void onBuilt(Packet& packet);
   void onWord(char letter, std::string_view text);
   void goWhenReady();
+  Error lastWordsOr(Error error);
   void giveUp(Error error);
 
   Host& host_;
