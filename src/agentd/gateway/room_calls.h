@@ -11,11 +11,11 @@
 namespace agentos::agentd {
 
 // Bounds of one run, beyond its contract (docs/limits.md).
-inline constexpr std::int64_t kMailPerRun = 200, kLogLinesPerRun = 10000;
+inline constexpr std::int64_t kMailPerRun = 200, kLogLinesPerRun = 10000, kDenialsTold = 100;
 
 struct RoomCount {
   std::int64_t turns = 0;  // model calls that were begun, over a restart of agentd too
-  std::int64_t mail = 0, logLines = 0;
+  std::int64_t mail = 0, logLines = 0, denials = 0;
 };
 
 // The room of a request; an error when its run is over.

@@ -104,20 +104,25 @@ Result<Json> giveWord(const GatewayServices& services, const Caller& caller, Ver
   return Json{{"task", caller.room.claim->task.str()}, {"accepted", true}};
 }
 
+Result<void> noteDenial(const GatewayServices& services, const Caller& caller, std::string_view capability) {
+  AGENTOS_CHECK(services.events.note({.kind = "denied",
+                                      .actor = agentActor(caller.room),
+                                      .agent = std::string(agentOf(caller.room.id)),
+                                      .instance = caller.room.id.str(),
+                                      .task = {},
+                                      .contract = caller.room.contract->digest,
+                                      .trace = caller.room.trace,
+                                      .data = {{"capability", capability}}}));
+  return {};
+}
+
 Result<void> mayUse(const GatewayServices& services, const Caller& caller, std::string_view capability) {
   const contract::Contract& contract = *caller.room.contract;
   bool allowed = !contract.isDemanded("capabilities") ||
                  std::ranges::any_of(contract.capabilities,
                                      [&](const std::string& pattern) { return matchesPattern(pattern, capability); });
   if (allowed) return {};
-  AGENTOS_CHECK(services.events.note({.kind = "denied",
-                                      .actor = agentActor(caller.room),
-                                      .agent = std::string(agentOf(caller.room.id)),
-                                      .instance = caller.room.id.str(),
-                                      .task = {},
-                                      .contract = contract.digest,
-                                      .trace = caller.room.trace,
-                                      .data = {{"capability", capability}}}));
+  if (caller.count->denials++ < kDenialsTold) AGENTOS_CHECK(noteDenial(services, caller, capability));
   return fail(ErrorCode::kDenied,
               "the contract of " + contract.name.str() + " does not grant " + std::string(capability),
               "add it to capabilities");

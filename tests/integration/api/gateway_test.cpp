@@ -67,6 +67,51 @@ TEST_F(Gateways, ErrorsAreNever200) {
   EXPECT_FALSE(broken.whole);
 }
 
+TEST_F(Gateways, SpeaksTheApisOfOthersOnTheSameLedger) {
+  auto room = openRoom("maker.aaaaaa");
+  auto post = [&](const char* path, Json body) { return RawClient(room).ask("POST", path, dumpJson(body)); };
+  auto messages = [](const char* model, bool stream) {
+    return Json{{"model", model},
+                {"max_tokens", 50},
+                {"stream", stream},
+                {"messages", Json::array({{{"role", "user"}, {"content", "hi"}}})}};
+  };
+  EXPECT_EQ(post("/v1/messages", messages("test/good", false)).json()["content"][0]["text"], "hello world");
+  auto streamed = post("/v1/messages?beta=true", messages("test/good", true));
+  EXPECT_EQ(streamed.status, 200);
+  EXPECT_TRUE(streamed.whole);
+  EXPECT_NE(streamed.body.find("event: message_stop\n"), std::string::npos) << streamed.body;
+  auto response = post("/v1/responses", {{"model", "test/good"}, {"input", "hi"}});
+  EXPECT_EQ(response.json()["output"][0]["content"][0]["text"], "hello world") << response.body;
+  auto items = post("/v1/responses", {{"model", "test/good"}, {"input", "hi"}, {"stream", true}});
+  EXPECT_NE(items.body.find("event: response.completed\n"), std::string::npos) << items.body;
+  EXPECT_EQ(settled().size(), 4U);
+
+  auto counted = post("/v1/messages/count_tokens", messages("test/good", false));
+  EXPECT_GT(counted.json().value("input_tokens", 0), 0) << counted.body;
+  EXPECT_EQ(settled().size(), 4U) << "a count costs nothing";
+}
+
+TEST_F(Gateways, ErrorsHaveTheShapeOfTheApiThatWasSpoken) {
+  auto room = openRoom("maker.aaaaaa");
+  auto ask = [&](const char* path, const char* body) { return RawClient(room).ask("POST", path, body); };
+  auto down = ask("/v1/messages", R"({"model":"test/down","max_tokens":9,"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(down.status, 502);
+  EXPECT_EQ(down.json()["type"], "error");
+  EXPECT_EQ(down.json()["error"]["type"], "api_error");
+  auto broken =
+      ask("/v1/messages",
+          R"({"model":"test/broken","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]})");
+  EXPECT_NE(broken.body.find("event: error\n"), std::string::npos) << broken.body;
+  EXPECT_EQ(broken.body.find("message_stop"), std::string::npos);
+  EXPECT_FALSE(broken.whole);
+  auto failed = ask("/v1/responses", R"({"model":"test/broken","input":"x","stream":true})");
+  EXPECT_NE(failed.body.find("event: response.failed\n"), std::string::npos) << failed.body;
+  EXPECT_FALSE(failed.whole);
+  EXPECT_EQ(ask("/v1/responses", R"({"input":[]})").json()["error"]["code"], "model.request");
+  EXPECT_EQ(ask("/v1/messages", "[]").status, 400);
+}
+
 // A request of many megabytes is parsed, measured and let go of elsewhere: everybody else is answered meanwhile.
 TEST_F(Gateways, ALargeRequestKeepsNobodyWaiting) {
   auto room = openRoom("maker.aaaaaa");
@@ -223,6 +268,14 @@ TEST_F(Gateways, MailsAndLogsAsItself) {
   EXPECT_EQ(denied.status, 403);
   EXPECT_EQ(denied.json()["remedy"], "add it to capabilities");
   EXPECT_EQ(ask("GET", "/v1/audit?kind=denied").json()["items"][0]["instance"], "mute.bbbbbb");
+}
+
+// A room that asks without end for what it may not have is refused each time, and does not fill the audit log.
+TEST_F(Gateways, RefusalsWithoutEndAreToldToAnEnd) {
+  auto mute = openRoom("mute.bbbbbb", "capabilities: [fs.read]\n");
+  for (int i = 0; i < 130; ++i)
+    ASSERT_EQ(RawClient(mute).ask("POST", "/self/mail", R"({"to":"steward","subject":"x"})").status, 403) << i;
+  EXPECT_EQ(ask("GET", "/v1/audit?kind=denied&limit=1000").json()["items"].size(), 100U);
 }
 
 TEST_F(Gateways, HasNoWayOut) {
