@@ -3,12 +3,41 @@
 
 #include <spdlog/spdlog.h>
 
+#include <charconv>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "agentd/spawn_task.h"
+#include "base/files.h"
 
 namespace agentos::agentd {
 namespace asio = boost::asio;
+namespace {
+
+constexpr std::int64_t kEnough = 10;  // percent of the machine's memory
+
+// The line "MemTotal:   16303188 kB" of /proc/meminfo; none where it is not there.
+std::optional<std::int64_t> memoryOf(std::string_view text, std::string_view key) {
+  const auto at = text.find(key);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto digits = text.find_first_of("0123456789", at + key.size());
+  std::int64_t kilobytes = 0;
+  if (digits == std::string_view::npos) return std::nullopt;
+  std::from_chars(text.data() + digits, text.data() + text.size(), kilobytes);
+  return kilobytes;
+}
+
+// A program that its own memory.high holds back stalls, too, and the kernel's word does not tell whose want it is:
+// where memory is to be had, nobody else is helped by a freeze.
+bool machineHasMemory() {
+  const auto text = readPath("/proc/meminfo");
+  if (!text) return false;
+  const auto total = memoryOf(*text, "MemTotal:"), left = memoryOf(*text, "MemAvailable:");
+  return total && left && *left * 100 >= *total * kEnough;
+}
+
+}  // namespace
 
 Preemptor::Preemptor(asio::io_context& io, const Clock& clock, Alarms& alarms, PreemptionRules rules, Hands hands)
     : io_(io), clock_(clock), alarms_(alarms), state_(rules), hands_(std::move(hands)) {}
@@ -32,7 +61,7 @@ void Preemptor::waitFor(Pressure pressure) {
   trigger.async_wait(asio::posix::descriptor_base::wait_error,
                      [this, pressure, alive = alive_](const boost::system::error_code& error) {
                        if (error || !*alive) return;
-                       onPressure(pressure);
+                       if (pressure != Pressure::kMemory || !machineHasMemory()) onPressure(pressure);
                        waitFor(pressure);
                      });
 }
