@@ -55,7 +55,7 @@ struct HaltArgs {
 Result<int> halt(Session& session, const HaltArgs& args) {
   AGENTOS_TRY(auto done, session.post("/v1/system/halt", {{"kill", args.kill}, {"reason", args.reason}}));
   session.out().record(done,
-                       textOf(done, "instances") + (args.kill ? " agents killed" : " agents frozen") +
+                       (args.kill ? "agents killed: " : "agents frozen: ") + textOf(done, "instances") +
                            "; nothing starts until agentctl system unhalt",
                        "halted");
   return 0;

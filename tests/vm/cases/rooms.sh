@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine
 # Limit: 240
+# Long: yes
 # Start: bare
 # Build: bin tests/integration_sandbox tests/probe
 # The tests of the room's walls and limits once more, on a kernel that has every controller and no say of the host's.
