@@ -58,8 +58,11 @@ eventually 60 state_is "$keeper" exited
 eventually 60 state_is "$ordinary" exited
 word() { output_of "$1" | grep -o "$2 [0-9]*" | cut -d' ' -f2; }
 note "$(how_measured), under load: HRT awake late by p99 $(word "$keeper" p99) us, p99.9 $(word "$keeper" p999), max $(word "$keeper" max); ordinary $(word "$ordinary" p99), $(word "$ordinary" p999), $(word "$ordinary" max)"
-less "periods that HRT missed" "$(word "$keeper" missed)" 3
-less "HRT's p99 beside the ordinary one's" "$(word "$keeper" p99)" "$(word "$ordinary" p99)"
+# An emulated processor stands still when the host has other work, whoever runs on it.
+if [ "$(how_measured)" != "under emulation" ]; then
+  less "periods that HRT missed" "$(word "$keeper" missed)" 3
+  less "HRT's p99 beside the ordinary one's" "$(word "$keeper" p99)" "$(word "$ordinary" p99)"
+fi
 
 say "SRT: weight and burst"
 urgent=$(spawn "$(contract urgent 'binding: strict' 'restart: { policy: "no" }' 'class: { latency: SRT }' 'compute: { cpu: "2" }' 'run: { mode: service, command: ["/bin/sh", "-c", "while :; do :; done & while :; do :; done"] }')")
