@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lanes: machine
 # Limit: 180
+# Long: yes
 # The latency classes with the real scheduler: HRT admitted, refused and kept under load, DT in batch and preempted under pressure.
 . /vm/lib.sh
 
