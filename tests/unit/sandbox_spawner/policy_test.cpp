@@ -23,7 +23,7 @@ RoomPlan plan() {
   plan.id = *InstanceId::parse("maker.abcdef");
   plan.command = {"/bin/true"};
   plan.env = {{"PATH", "/usr/bin"}};
-  plan.mounts = {{"/srv/open/work", "/workspace", true, true, false}};
+  plan.mounts = {{"/srv/open/site", "/workspace", true, true, false}};
   plan.listenPorts = {4242, 4243};
   plan.launchRecord = "{}";
   return plan;
@@ -95,7 +95,7 @@ TEST(Policy, AnOverlaysLayersAreHeldToWhatIsWritable) {
   refuses(kNo, "layers of an overlay", overlay("/srv/open/closed/x"));
   refuses(kNo, "layers of an overlay", overlay("/etc"));
   refuses(kBad, "layers", overlay("/srv/open/../x"));
-  refuses(kBad, "in its source or around it", overlay("/srv/open/work/layers"));
+  refuses(kBad, "in its source or around it", overlay("/srv/open/site/layers"));
   refuses(kBad, "in its source or around it", overlay("/srv/open"));
   refuses(kBad, "not idmapped", [&](RoomPlan& p) { overlay("/srv/open/l")(p), p.mounts[0].idmapped = false; });
   refuses(kBad, "writable or", [&](RoomPlan& p) { overlay("/srv/open/l")(p), p.mounts[0].writable = true; });
